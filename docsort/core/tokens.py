@@ -1,0 +1,74 @@
+"""Text to token ids: the only module that calls a tokenizer. Knows nothing about windows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from docsort.core.errors import ModelError
+
+# Long enough to be one ordinary word for any tokenizer, so that what stands around it is special.
+_PROBE = "document"
+
+
+class DocumentTokenizer:
+    """A pretrained tokenizer that never cuts, never pads, and leaves special tokens to the windows.
+
+    ``prefix`` and ``suffix`` are the special tokens that a window carries before and after its
+    content (BERT: ``[CLS]`` and ``[SEP]``); ``pad_id`` fills up shorter windows of one pass.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        # A tokenizer.json may carry a truncation of its own (all-MiniLM-L6-v2 cuts at 128 tokens).
+        if tokenizer.is_fast:
+            tokenizer.backend_tokenizer.no_truncation()
+            tokenizer.backend_tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self.prefix, self.suffix = self._special_tokens()
+        self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+
+    @classmethod
+    def load(cls, path: Path) -> "DocumentTokenizer":
+        """Read a tokenizer's folder. Raises ModelError where there is none."""
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"no tokenizer could be read from {path} ({type(error).__name__}); the folder must "
+                "hold tokenizer.json and tokenizer_config.json as transformers saves them"
+            ) from error
+        return cls(tokenizer)
+
+    def save(self, path: Path) -> None:
+        """Write the folder that ``load`` reads."""
+        self._tokenizer.save_pretrained(str(path))
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each whole text, without special tokens. An empty text gives an empty list."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            list(texts),
+            add_special_tokens=False,
+            truncation=False,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,  # else each long document warns; windows make length harmless
+        )
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
+    def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        bare = self.encode([_PROBE])[0]
+        full: list[int] = self._tokenizer(_PROBE)["input_ids"]
+        for start in range(len(full) - len(bare) + 1):
+            if full[start : start + len(bare)] == bare:
+                return tuple(full[:start]), tuple(full[start + len(bare) :])
+        raise ModelError(
+            f"tokenizer {type(self._tokenizer).__name__} writes special tokens inside the text; "
+            "accepted are tokenizers that put them before and after it"
+        )
