@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
-from docsort.core.errors import BundleError, ConfigError
+from docsort.core.errors import BundleError
 from docsort.core.pretrained import check_window, without_pooler
 from docsort.core.probabilities import Task
 from docsort.core.tokens import DocumentTokenizer
@@ -126,7 +127,7 @@ def read_bundle(path: str | Path) -> Bundle:
     files = _check_schema(folder, content)
     _check_sizes(folder, files)
     try:
-        manifest = _manifest_from(content)
+        manifest = manifest_from(content)
     except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / MANIFEST} is incomplete: {error}") from error
     return Bundle(folder, manifest, files)
@@ -143,18 +144,33 @@ def verify_files(bundle: Bundle) -> None:
 
 def load_model(bundle: Bundle) -> tuple[DocumentClassifier, DocumentTokenizer]:
     """Classifier in fp32 on the CPU, in evaluation mode, and the tokenizer."""
-    config = AutoConfig.from_pretrained(str(bundle.path / ENCODER), local_files_only=True)
-    encoder = without_pooler(AutoModel.from_config(config, attn_implementation="sdpa"))
-    check_window(bundle.manifest.window, encoder)
-    tokenizer = DocumentTokenizer.load(bundle.path / TOKENIZER)
+    try:
+        state = load_file(bundle.path / WEIGHTS)
+    except SafetensorError as error:
+        raise BundleError(f"{bundle.path / WEIGHTS} cannot be read: {error}") from error
+    return assemble(bundle.manifest, bundle.path / ENCODER, bundle.path / TOKENIZER, state)
+
+
+def assemble(
+    manifest: Manifest, encoder: Path, tokenizer: Path, state: dict[str, torch.Tensor]
+) -> tuple[DocumentClassifier, DocumentTokenizer]:
+    """A classifier from the folders of its encoder's configuration and tokenizer, and weights.
+
+    Raises:
+        BundleError: the weights are not this model's.
+    """
+    config = AutoConfig.from_pretrained(str(encoder), local_files_only=True)
+    model = without_pooler(AutoModel.from_config(config, attn_implementation="sdpa"))
+    check_window(manifest.window, model)
+    document_tokenizer = DocumentTokenizer.load(tokenizer)
     classifier = DocumentClassifier(
-        encoder, len(bundle.labels), bundle.manifest.pooling, pad_id=tokenizer.pad_id
+        model, len(manifest.labels), manifest.pooling, pad_id=document_tokenizer.pad_id
     )
     try:
-        classifier.load_state_dict(load_file(bundle.path / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
-        raise BundleError(f"{bundle.path / WEIGHTS} does not hold this model: {error}") from error
-    return classifier.eval(), tokenizer
+        classifier.load_state_dict(state)
+    except RuntimeError as error:
+        raise BundleError(f"the weights are not those of this model: {error}") from error
+    return classifier.eval(), document_tokenizer
 
 
 def write_model(
@@ -223,12 +239,12 @@ def _check_sizes(folder: Path, files: dict[str, dict[str, Any]]) -> None:
             raise BundleError(f"{folder} is incomplete: {name} is missing; copy the bundle again")
         if (size := file.stat().st_size) != said["bytes"]:
             raise BundleError(
-                f"{file} has {size} bytes, but {said['bytes']} were written; it was cut or changed: "
-                "copy the bundle again"
+                f"{file} has {size} bytes, but {said['bytes']} were written; it was cut or "
+                "changed: copy the bundle again"
             )
 
 
-def _manifest_from(content: dict[str, Any]) -> Manifest:
+def manifest_from(content: dict[str, Any]) -> Manifest:
     calibration = content["calibration"]
     thresholds = calibration["thresholds"]
     return Manifest(

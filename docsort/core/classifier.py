@@ -40,7 +40,8 @@ class DocumentClassifier(nn.Module):
 
     def forward(self, windows: DocumentWindows) -> torch.Tensor:
         """fp32 logits (D, C) of the documents, in their order."""
-        return self.head(self.dropout(self.embed(windows))).float()
+        logits_DC: torch.Tensor = self.head(self.dropout(self.embed(windows)))
+        return logits_DC.float()
 
     def embed(self, windows: DocumentWindows) -> torch.Tensor:
         """fp32 vectors (D, H) of the documents, in their order."""

@@ -44,7 +44,7 @@ class DocumentTokenizer:
         self._tokenizer.save_pretrained(str(path))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each whole text, without special tokens. An empty text gives an empty list."""
+        """Token ids of each whole text, without special tokens; an empty list for an empty text."""
         if not texts:
             return []
         encoded = self._tokenizer(

@@ -33,7 +33,8 @@ class WindowPlan:
         if not 0 <= self.overlap < self.capacity:
             raise ConfigError(
                 f"model.overlap={self.overlap} does not fit model.window={self.window}: it must be "
-                f"from 0 to {self.capacity - 1} (the window less {num_special} special tokens, less 1)"
+                f"from 0 to {self.capacity - 1} (the window less {num_special} special tokens, "
+                "less 1)"
             )
         if self.max_windows < 1:
             raise ConfigError(f"model.max_windows={self.max_windows} must be at least 1")

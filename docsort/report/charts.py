@@ -14,9 +14,12 @@ from html import escape
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from docsort.report.calibration import Reliability
+from docsort.report.curves import Coverage, LengthBin, PrecisionRecall
 from docsort.report.results import LearningPoint
 
 INK, MUTED, LINE, ACCENT, WARM, THIRD = (
@@ -82,9 +85,102 @@ def learning_f1(points: Sequence[LearningPoint]) -> str:
     def draw(axes: Axes) -> None:
         _series(axes, points, "val_macro_f1", ACCENT, "validation", marker="o")
         axes.set(xlabel="epoch", ylabel="macro F1 on validation")
-        axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        _percent(axes.yaxis)
 
     return _svg(draw, "learning-f1", "Validation macro F1 over epochs")
+
+
+def precision_recall_curves(
+    curves: Sequence[PrecisionRecall], highlighted: Sequence[PrecisionRecall]
+) -> str:
+    """All labels' curves, quiet; the highlighted ones in HIGHLIGHTS' order of colours."""
+
+    def draw(axes: Axes) -> None:
+        for curve in curves:
+            axes.plot(curve.recall, curve.precision, color=MUTED, linewidth=0.8, alpha=0.45)
+        for curve, color in zip(highlighted, HIGHLIGHTS, strict=False):
+            axes.plot(curve.recall, curve.precision, color=color)
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
+        _percent(axes.xaxis, axes.yaxis)
+
+    return _svg(draw, "precision-recall", "Precision against recall, a curve for each label")
+
+
+def reliability_diagram(after: Reliability, before: Reliability | None = None) -> str:
+    """What came true against the confidence given, beside the diagonal of honest confidence."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot((0, 1), (0, 1), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        if before is not None:
+            _dots(axes, before, WARM, "before scaling", hollow=True)
+        _dots(axes, after, ACCENT, "as served")
+        axes.set(xlabel="confidence", ylabel="came true", xlim=(0, 1.02), ylim=(0, 1.02))
+        axes.legend(loc="upper left", handletextpad=0.3)
+        _percent(axes.xaxis, axes.yaxis)
+
+    return _svg(draw, "reliability", "Share that came true against the confidence given")
+
+
+def coverage_curve(curve: Coverage) -> str:
+    """Accuracy of the surest documents against the share of all documents decided."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(curve.share, curve.accuracy, color=ACCENT)
+        # The first few documents' accuracy jumps about and would set the scale.
+        settled = curve.accuracy[curve.share >= 0.05]
+        lowest = float(settled.min()) if len(settled) else 0.0
+        floor = max(0.0, lowest - 0.15 * (1 - lowest) - 0.002)
+        axes.set(xlabel="documents decided, surest first", ylabel="accuracy on them")
+        axes.set(xlim=(0, 1.01), ylim=(floor, 1 + 0.05 * (1 - floor)))
+        _percent(axes.xaxis, axes.yaxis)
+
+    return _svg(draw, "coverage", "Accuracy against the share of documents decided")
+
+
+def length_bars(bins: Sequence[LengthBin]) -> str:
+    """Accuracy with its interval for each range of document lengths."""
+
+    def draw(axes: Axes) -> None:
+        places = np.arange(len(bins))
+        accuracy = np.array([each.accuracy for each in bins])
+        errors = np.array(
+            [
+                [each.accuracy - each.low_95 for each in bins],
+                [each.high_95 - each.accuracy for each in bins],
+            ]
+        )
+        axes.errorbar(
+            places, accuracy, errors.clip(min=0), fmt="o", color=ACCENT, markersize=6, linewidth=1.6
+        )
+        names = [f"{b.low}–{b.high}" if b.high > b.low else f"{b.low}" for b in bins]
+        axes.set_xticks(places, names, fontsize=10 if len("".join(names)) < 42 else 8.5)
+        floor = max(0.0, min(each.low_95 for each in bins) - 0.02)
+        axes.set(xlabel="tokens in the document", ylabel="accuracy")
+        axes.set(ylim=(floor, 1 + 0.04 * (1 - floor)), xlim=(-0.6, len(bins) - 0.4))
+        axes.grid(visible=False, axis="x")
+        _percent(axes.yaxis)
+
+    return _svg(draw, "length", "Accuracy by document length")
+
+
+def _dots(axes: Axes, measured: Reliability, color: str, label: str, hollow: bool = False) -> None:
+    """A dot for each bin, its area telling how much the bin holds."""
+    axes.plot(measured.confidence, measured.came_true, color=color, linewidth=1, alpha=0.7)
+    axes.scatter(
+        measured.confidence,
+        measured.came_true,
+        s=12 + 160 * np.sqrt(np.array(measured.share)),
+        facecolor="none" if hollow else color,
+        edgecolor=color,
+        linewidth=1.4,
+        alpha=0.85,
+        label=label,
+    )
+
+
+def _percent(*axis: Axis) -> None:
+    for each in axis:
+        each.set_major_formatter(PercentFormatter(1, symbol="%"))
 
 
 def _series(
@@ -127,6 +223,7 @@ def _for_page(drawn: str, name: str, description: str) -> str:
     body = drawn[drawn.index("<svg") :]
     # Its style element would hold for every picture of the page.
     body = re.sub(r"<style.*?</style>|<metadata.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r" font-family: [^;\"]*;", "", body)
     body = body.replace("xlink:href=", "href=")
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'href="#|url\(#', lambda found: f"{found[0]}{name}-", body)

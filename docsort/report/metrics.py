@@ -6,6 +6,7 @@ bool (D, C).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -99,7 +100,8 @@ def checked(truth: Array, probabilities: Array, task: str) -> tuple[Array, Float
 def decide(probabilities: Array, task: str, thresholds: Sequence[float] | None = None) -> Array:
     """Predicted class indices, int (D,); or, multi-label, bool (D, C): at or over the threshold."""
     if task == SINGLE_LABEL:
-        return np.asarray(probabilities).argmax(axis=1)
+        classes: IntArray = np.asarray(probabilities).argmax(axis=1)
+        return classes
     cuts = np.full(probabilities.shape[1], 0.5) if thresholds is None else np.asarray(thresholds)
     if cuts.shape != probabilities.shape[1:]:
         raise ValueError(f"thresholds have shape {cuts.shape}; needed: {probabilities.shape[1:]}")
@@ -126,13 +128,9 @@ def class_table(
     precision, recall, f1, support = precision_recall_fscore_support(
         truth_DC, predicted_DC, labels=range(len(labels)), average=None, zero_division=0
     )
-    given = predicted_DC.sum(axis=0)
-    return tuple(
-        ClassRow(
-            label, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]), int(given[i])
-        )
-        for i, label in enumerate(labels)
-    )
+    columns = (precision, recall, f1, support, predicted_DC.sum(axis=0))
+    each_label = zip(labels, *(column.tolist() for column in columns), strict=True)
+    return tuple(ClassRow(*row) for row in each_label)
 
 
 def confusion(truth: Array, predicted: Array, num_labels: int, task: str) -> IntArray:
@@ -153,7 +151,8 @@ def as_indicators(labels_given: Array, num_labels: int, task: str) -> BoolArray:
     """bool (D, C) from either task's form of truth or predictions."""
     if task == MULTI_LABEL:
         return np.asarray(labels_given, dtype=np.bool_)
-    return np.asarray(labels_given)[:, None] == np.arange(num_labels)
+    indicators: BoolArray = np.asarray(labels_given)[:, None] == np.arange(num_labels)
+    return indicators
 
 
 def _loss(truth: Array, probabilities: FloatArray, task: str) -> float:

@@ -1,0 +1,1 @@
+"""Lightning around the core: batches of documents, the training step, and what watches a run."""

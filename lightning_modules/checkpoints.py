@@ -1,0 +1,67 @@
+"""What a checkpoint carries beside weights, and a bundle from a checkpoint alone."""
+
+import json
+import pickle
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from docsort.core.bundle import Bundle, Manifest, assemble, manifest_from
+from docsort.core.classifier import DocumentClassifier
+from docsort.core.errors import BundleError
+from docsort.core.scorer import Scorer
+from docsort.core.tokens import DocumentTokenizer
+
+_PREFIX = "classifier."
+
+
+def model_files(
+    manifest: Manifest, classifier: DocumentClassifier, tokenizer: DocumentTokenizer
+) -> dict[str, Any]:
+    """Plain values only, so that ``torch.load(weights_only=True)`` reads them back."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save(Path(folder))
+        files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+    return {
+        "manifest": json.dumps(asdict(manifest), default=str),
+        "encoder": classifier.encoder.config.to_json_string(),
+        "tokenizer": files,
+    }
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """A checkpoint's content. Raises BundleError when it is not one of docsort's."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise BundleError(f"checkpoint={path}: there is no such file") from error
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise BundleError(
+            f"checkpoint={path} cannot be read; it is cut or no checkpoint"
+        ) from error
+    if "docsort" not in content:
+        raise BundleError(f"checkpoint={path} was not written by `docsort train`")
+    return content
+
+
+def classifier_state(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The classifier's part of a checkpoint's weights, by its own names."""
+    state = content["state_dict"]
+    return {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
+
+
+def scorer_from_checkpoint(path: Path) -> Scorer:
+    """A scorer in fp32 on the CPU, from the checkpoint alone. Raises BundleError."""
+    content = read_weights(path)
+    own = content["docsort"]
+    manifest = manifest_from(json.loads(own["manifest"]))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, body in own["tokenizer"].items():
+            (folder / Path(file).name).write_bytes(body)
+        (folder / "config.json").write_text(own["encoder"], encoding="utf-8")
+        classifier, tokenizer = assemble(manifest, folder, folder, classifier_state(content))
+    return Scorer(Bundle(path, manifest, {}), classifier, tokenizer)

@@ -1,0 +1,106 @@
+"""The LightningModule: loss, validation macro-F1, optimizer. Text to logits is the core's."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MultilabelAccuracy,
+    MultilabelF1Score,
+)
+
+from docsort.core.bundle import Manifest
+from docsort.core.classifier import DocumentClassifier
+from docsort.core.pretrained import Pretrained, check_window
+from docsort.core.windows import DocumentWindows
+from lightning_modules.checkpoints import model_files
+from lightning_modules.data_module import Batch
+from lightning_modules.optimizer import make_optimizer, make_schedule
+from lightning_modules.settings import ModelSettings
+
+
+class DocumentClassification(pl.LightningModule):
+    """Fine-tunes a DocumentClassifier.
+
+    Its checkpoints carry all that a bundle needs beside the weights (manifest, encoder
+    configuration, tokenizer), so that one can be evaluated with nothing else at hand.
+    """
+
+    def __init__(self, pretrained: Pretrained, manifest: Manifest, settings: ModelSettings) -> None:
+        """Raises ConfigError when the window doesn't fit the encoder."""
+        super().__init__()
+        check_window(manifest.window, pretrained.encoder)
+        self.manifest, self.settings, self.tokenizer = manifest, settings, pretrained.tokenizer
+        self.classifier = DocumentClassifier(
+            pretrained.encoder,
+            len(manifest.labels),
+            manifest.pooling,
+            settings.dropout,
+            pretrained.tokenizer.pad_id,
+        )
+        self.val_metrics = _val_metrics(manifest)
+
+    def forward(self, windows: DocumentWindows) -> torch.Tensor:
+        """fp32 logits (D, C)."""
+        logits_DC: torch.Tensor = self.classifier(windows)
+        return logits_DC
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        loss = self._loss(self(batch.windows), batch.targets)
+        self.log("train/loss", loss, prog_bar=True, batch_size=batch.windows.num_documents)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        logits_DC = self(batch.windows)
+        loss = self._loss(logits_DC, batch.targets)
+        num_documents = batch.windows.num_documents
+        self.log("val/loss", loss, batch_size=num_documents, on_epoch=True, sync_dist=True)
+        self.val_metrics.update(logits_DC, batch.targets.int())
+        self.log_dict(self.val_metrics, prog_bar=True, batch_size=num_documents)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        settings = self.settings.optimizer
+        fused = self.trainer.precision != "16-mixed"
+        optimizer = make_optimizer(self.classifier.named_parameters(), settings, fused)
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        schedule = make_schedule(optimizer, num_steps, settings.warmup_share)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        # the windows' ids become tensors pass by pass, in the classifier
+        return Batch(batch.windows, batch.targets.to(device, non_blocking=True))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["docsort"] = model_files(self.manifest, self.classifier, self.tokenizer)
+
+    def _loss(self, logits_DC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        smoothing = self.settings.label_smoothing
+        if self.manifest.task == "single_label":
+            return F.cross_entropy(logits_DC, targets, label_smoothing=smoothing)
+        smoothed_DC = targets * (1 - smoothing) + smoothing / 2
+        return F.binary_cross_entropy_with_logits(logits_DC, smoothed_DC)
+
+
+def _val_metrics(manifest: Manifest) -> MetricCollection:
+    """``val/macro_f1`` chooses the checkpoint, ``val/accuracy`` is for the reader."""
+    num = len(manifest.labels)
+    if manifest.task == "single_label":
+        return MetricCollection(
+            {
+                "val/macro_f1": MulticlassF1Score(num),
+                "val/accuracy": MulticlassAccuracy(num, average="micro"),
+            }
+        )
+    return MetricCollection(
+        {"val/macro_f1": MultilabelF1Score(num), "val/accuracy": MultilabelAccuracy(num)}
+    )

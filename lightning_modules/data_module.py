@@ -1,0 +1,101 @@
+"""A corpus as batches of windows: tokenised once, batches of similar length. Trains nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+
+from docsort.core.tokens import DocumentTokenizer
+from docsort.core.windows import DocumentWindows, WindowPlan
+from docsort.data.corpus import Corpus
+from lightning_modules.sampler import SimilarLengthBatches
+
+# Validation needs no gradients, so several training batches fit in one.
+EVAL_BATCH_FACTOR = 4
+
+
+@dataclass
+class Batch:
+    """Documents of one step. ``targets``: int64 (D,) or, for several labels each, fp32 (D, C)."""
+
+    windows: DocumentWindows
+    targets: torch.Tensor
+
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens, special tokens included."""
+        return sum(map(len, self.windows.token_ids))
+
+
+class DocumentDataModule(pl.LightningDataModule):
+    """Training and validation batches of a corpus; the plan is the one that serving uses."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: DocumentTokenizer,
+        plan: WindowPlan,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        """``batch_size``: documents a step and process."""
+        super().__init__()
+        self._corpus, self._tokenizer, self._plan = corpus, tokenizer, plan
+        self._batch_size, self._seed = batch_size, seed
+        self._class_of = {label: c for c, label in enumerate(corpus.labels)}
+        self.splits: dict[str, Dataset] = {}
+
+    def setup(self, stage: str) -> None:
+        """Tokenise both splits, once; the validation split whole, however long its documents."""
+        for name in ("train", "val"):
+            if name not in self.splits:
+                self.splits[name] = self._tokenise(self._corpus.splits()[name], name)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        train = self.splits["train"]
+        trainer = self.trainer
+        sampler = SimilarLengthBatches(
+            np.asarray(train.with_format("numpy")["num_tokens"]),
+            self._batch_size,
+            self._seed,
+            rank=trainer.global_rank if trainer else 0,
+            num_processes=trainer.world_size if trainer else 1,
+        )
+        return DataLoader(train, batch_sampler=sampler, collate_fn=self._collate)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        # longest first: a batch too large for the memory is found in the sanity check
+        val = self.splits["val"].sort("num_tokens", reverse=True)
+        if self.trainer and self.trainer.world_size > 1:
+            val = val.shard(self.trainer.world_size, self.trainer.global_rank)
+        return DataLoader(
+            val, batch_size=self._batch_size * EVAL_BATCH_FACTOR, collate_fn=self._collate
+        )
+
+    def _tokenise(self, split: Dataset, name: str) -> Dataset:
+        def with_tokens(rows: dict[str, list[str]]) -> dict[str, Any]:
+            token_ids = self._tokenizer.encode(rows["text"])
+            read = [self._plan.tokens_read(len(ids)) for ids in token_ids]
+            kept = [ids[:n] for ids, n in zip(token_ids, read, strict=True)]
+            return {"token_ids": kept, "num_tokens": read}
+
+        return split.map(
+            with_tokens, batched=True, remove_columns=["text"], desc=f"tokenising {name}"
+        )
+
+    def _collate(self, rows: list[dict[str, Any]]) -> Batch:
+        windows = DocumentWindows.of([row["token_ids"] for row in rows], self._plan)
+        return Batch(windows, self._targets([row["label"] for row in rows]))
+
+    def _targets(self, labels: list[Any]) -> torch.Tensor:
+        if self._corpus.task == "single_label":
+            return torch.tensor([self._class_of[str(label)] for label in labels])
+        targets_DC = torch.zeros(len(labels), len(self._class_of))
+        for d, own in enumerate(labels):
+            for label in own:
+                targets_DC[d, self._class_of[label]] = 1.0
+        return targets_DC

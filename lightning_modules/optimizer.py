@@ -1,0 +1,44 @@
+"""AdamW and its schedule from settings and parameters. Knows nothing about documents."""
+
+from collections.abc import Iterable
+
+import torch
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from lightning_modules.settings import OptimizerSettings
+
+
+def make_optimizer(
+    named_parameters: Iterable[tuple[str, torch.nn.Parameter]],
+    settings: OptimizerSettings,
+    fused: bool,
+) -> AdamW:
+    """AdamW without decay on biases and norms (all tensors of one dimension).
+
+    ``fused`` must be False under 16-mixed: a fused AdamW unscales gradients by itself, and
+    Lightning then can't clip them.
+    """
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in named_parameters:
+        if parameter.requires_grad:
+            lr = settings.head_lr if name.startswith("head.") and settings.head_lr else settings.lr
+            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((lr, decay), []).append(parameter)
+    return AdamW(
+        [{"params": p, "lr": lr, "weight_decay": decay} for (lr, decay), p in groups.items()],
+        lr=settings.lr,
+        fused=fused,
+    )
+
+
+def make_schedule(optimizer: AdamW, num_steps: int, warmup_share: float) -> LambdaLR:
+    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019)."""
+    warmup = max(1, round(num_steps * warmup_share))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return max(0.0, (num_steps - step) / max(1, num_steps - warmup))
+
+    return LambdaLR(optimizer, factor)

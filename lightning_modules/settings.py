@@ -1,0 +1,73 @@
+"""The settings of the `model` group, checked. Mirrors conf/model/*.yaml; loads nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from docsort.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW with linear warm-up and linear decay.
+
+    Attributes:
+        lr: peak learning rate of the encoder.
+        head_lr: peak learning rate of the classification layer; null for the encoder's.
+        weight_decay: of weights only; biases and norms have none.
+        warmup_share: of all optimizer steps, 0 to 1.
+    """
+
+    lr: float
+    head_lr: float | None = None
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check("optimizer.lr", self.lr, self.lr > 0, "a number over 0")
+        head = self.head_lr
+        _check("optimizer.head_lr", head, head is None or head > 0, "null or a number over 0")
+        _check("optimizer.weight_decay", self.weight_decay, self.weight_decay >= 0, "0 or more")
+        share = self.warmup_share
+        _check("optimizer.warmup_share", share, 0 <= share <= 1, "a share from 0 to 1")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which encoder, how documents are laid out for it, and how it learns.
+
+    ``pretrained`` and ``sha256``: see docsort/core/pretrained.py. ``window``, ``overlap`` and
+    ``max_windows``: see docsort/core/windows.py. ``dropout`` acts on the document's vector.
+    """
+
+    pretrained: str
+    sha256: str | None
+    window: int
+    overlap: int
+    max_windows: int
+    pooling: str
+    dropout: float
+    attention_dropout: float
+    label_smoothing: float
+    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(1e-4))
+
+    def __post_init__(self) -> None:
+        for name in ("dropout", "attention_dropout", "label_smoothing"):
+            value = getattr(self, name)
+            _check(name, value, 0 <= value < 1, "a number from 0 to below 1")
+        # the exact limit needs the tokenizer's special tokens: WindowPlan checks again
+        fits = 0 <= self.overlap < self.window
+        _check(
+            "overlap", self.overlap, fits, f"a number from 0 to below model.window={self.window}"
+        )
+        _check("max_windows", self.max_windows, self.max_windows >= 1, "a number from 1 up")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "ModelSettings":
+        """From the resolved `model` group."""
+        return cls(**{**settings, "optimizer": OptimizerSettings(**settings["optimizer"])})
+
+
+def _check(name: str, value: object, ok: bool, accepted: str) -> None:
+    if not ok:
+        raise ConfigError(f"model.{name}={value} is not accepted; give {accepted}.")
