@@ -1,0 +1,136 @@
+"""From a bundle to a proved archive in the model store; equal bundles give equal bytes.
+
+Staged by torch-model-archiver in its ``no-archive`` format, in a folder of our own (it clears
+``/tmp/NAME`` and stamps the time into its manifest), then zipped by mar.py.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import docsort
+from docsort.core.bundle import read_bundle, verify_files
+from docsort.core.errors import ArchiveError
+from docsort.serving.mar import (
+    HANDLER,
+    MANIFEST,
+    check_name,
+    sha256_of,
+    unpack_archive,
+    write_mar,
+)
+from docsort.serving.prove import prove
+
+DEFAULT_VERSION = "1.0"
+_CREATED_ON = "01/01/1980 00:00:00"  # the archiver's format
+
+
+def build_archive(
+    bundle: str | Path, name: str | None, version: str = DEFAULT_VERSION, store: str | Path = "."
+) -> Path:
+    """Build, prove and publish ``STORE/NAME-VERSION.mar``; return it.
+
+    Args:
+        bundle: a bundle's folder.
+        name: None takes the name that the bundle was trained under.
+        store: made where it is missing.
+
+    Raises:
+        BundleError: the bundle is truncated or changed.
+        ArchiveError: a name is not accepted, the archive could not be proved, or the store has
+            another archive of that name and version.
+    """
+    source = read_bundle(bundle)
+    verify_files(source)
+    name = name or source.provenance.get("name")
+    if not name:
+        raise ArchiveError("the bundle's provenance has no name; give one with --name")
+    check_name("--name", name)
+    check_name("--version", version)
+    target = Path(store) / f"{name}-{version}.mar"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # In the store, so that publishing is a rename within one file system.
+    with tempfile.TemporaryDirectory(prefix=".archive-", dir=target.parent) as folder:
+        scratch = Path(folder)
+        candidate = scratch / target.name
+        write_mar(_stage(source.path, name, version, scratch), candidate)
+        if _is_published(candidate, target):
+            return target
+        unpack_archive(candidate, scratch / "unpacked")
+        prove(scratch / "unpacked")
+        _publish(candidate, target)
+    return target
+
+
+def _stage(bundle: Path, name: str, version: str, scratch: Path) -> Path:
+    """The archive's content as a folder, as torch-model-archiver lays it out."""
+    package = Path(docsort.__file__).parent
+    payload = scratch / "payload"
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(package / "core", payload / "docsort" / "core", ignore=ignore)
+    shutil.copy(package / "__init__.py", payload / "docsort")
+    shutil.copytree(bundle, payload / "bundle")
+    shutil.copy(package.parent / "handlers" / HANDLER, scratch)
+    (scratch / "staged").mkdir()
+    (scratch / "tmp").mkdir()
+    _run_archiver(name, version, scratch)
+    staged = scratch / "staged" / name
+    manifest = json.loads((staged / MANIFEST).read_text(encoding="utf-8"))
+    manifest["createdOn"] = _CREATED_ON
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    (staged / MANIFEST).write_text(text, encoding="utf-8")
+    return staged
+
+
+def _run_archiver(name: str, version: str, scratch: Path) -> None:
+    """In a process of its own: it clears TMPDIR/NAME, which must be a folder of ours.
+
+    Paths are relative, since it splits them at commas and expands wildcards in them.
+    """
+    options = {
+        "--model-name": name,
+        "--version": version,
+        "--handler": HANDLER,
+        "--extra-files": "payload",
+        "--export-path": "staged",
+        "--archive-format": "no-archive",
+    }
+    arguments = [part for option in options.items() for part in option]
+    finished = subprocess.run(
+        [sys.executable, "-m", "model_archiver.model_packaging", *arguments],
+        cwd=scratch,
+        env={**os.environ, "TMPDIR": str((scratch / "tmp").resolve())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        raise ArchiveError(
+            "torch-model-archiver failed (is docsort[serve] installed?): "
+            f"{finished.stderr.strip().splitlines()[-1:]}"
+        )
+
+
+def _is_published(candidate: Path, target: Path) -> bool:
+    if not target.exists():
+        return False
+    if sha256_of(candidate) != sha256_of(target):
+        raise ArchiveError(
+            f"{target} is there already and holds something else; a version never changes once it "
+            "is published: choose another --version"
+        )
+    return True
+
+
+def _publish(candidate: Path, target: Path) -> None:
+    """Whole or not at all, and never over an archive that appeared meanwhile."""
+    with candidate.open("rb") as stream:
+        os.fsync(stream.fileno())
+    try:
+        os.link(candidate, target)
+    except FileExistsError:
+        _is_published(candidate, target)

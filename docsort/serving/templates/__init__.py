@@ -1,0 +1,1 @@
+"""What Nginx and TorchServe are configured with; rendered into the run directory."""
