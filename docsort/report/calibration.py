@@ -1,0 +1,143 @@
+"""Whether probabilities can be taken at their word: temperature, thresholds, calibration error.
+
+Shapes: D documents, C classes. Fitting belongs on validation documents, measuring on test ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+from sklearn.metrics import precision_recall_curve
+
+from docsort.report.metrics import MULTI_LABEL, Array, FloatArray, decide
+
+NUM_BINS = 15  # as in Guo et al. 2017 (arXiv:1706.04599) and torchmetrics
+# Beyond these a fit says only that validation has too few documents to tell.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against what came true, per bin that holds any; shares and means in [0, 1].
+
+    ece: expected calibration error, the bins' mean gap weighted by what they hold.
+    """
+
+    confidence: tuple[float, ...]
+    came_true: tuple[float, ...]
+    share: tuple[float, ...]
+    ece: float
+
+
+def fit_temperature(logits: Array, truth: Array) -> float:
+    """The temperature at which logits (D, C) explain the truth best (least log loss).
+
+    truth: int (D,) for single-label (softmax), bool (D, C) for multi-label (sigmoid). Probabilities
+    are those of logits / temperature: above 1 they grow less sure. Raises ValueError on a mismatch.
+    """
+    logits_DC = np.asarray(logits, dtype=np.float64)
+    truth = np.asarray(truth)
+    if logits_DC.ndim != 2 or not logits_DC.size or not np.isfinite(logits_DC).all():
+        raise ValueError(f"logits must be finite and (documents, labels), not {logits_DC.shape}")
+    if truth.shape not in (logits_DC.shape, logits_DC.shape[:1]):
+        raise ValueError(f"truth has shape {truth.shape} for logits of {logits_DC.shape}")
+
+    # Over the logarithm: the loss has one minimum there, and halving weighs as much as doubling.
+    def loss(log_temperature: float) -> float:
+        return _log_loss(logits_DC / np.exp(log_temperature), truth)
+
+    bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
+    fitted = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
+    return float(np.exp(fitted.x))
+
+
+def _log_loss(logits_DC: FloatArray, truth: Array) -> float:
+    """Mean negative log likelihood straight from logits, safe where a probability rounds to 0."""
+    if truth.ndim == 2:
+        return float(np.logaddexp(0, np.where(truth, -logits_DC, logits_DC)).mean())
+    right = logits_DC[np.arange(len(truth)), truth]
+    return float((logsumexp(logits_DC, axis=1) - right).mean())
+
+
+def tune_thresholds(
+    probabilities: Array, truth: Array, min_positives: int = 3
+) -> tuple[float, ...]:
+    """Per label the threshold with the best F1 on these documents; multi-label only.
+
+    A label with fewer than ``min_positives`` documents keeps 0.5: its best cut would be chance.
+    """
+    scores = np.asarray(probabilities, dtype=np.float64)
+    truth = np.asarray(truth, dtype=np.bool_)
+    if scores.shape != truth.shape or scores.ndim != 2:
+        raise ValueError(f"truth has shape {truth.shape}, probabilities {scores.shape}")
+    return tuple(
+        _best_threshold(scores[:, c], truth[:, c])
+        if min_positives <= truth[:, c].sum() < len(truth)
+        else 0.5
+        for c in range(scores.shape[1])
+    )
+
+
+def _best_threshold(scores: FloatArray, truth: Array) -> float:
+    precision, recall, cuts = precision_recall_curve(truth, scores)
+    total = precision[:-1] + recall[:-1]
+    f1 = np.zeros_like(total)
+    np.divide(2 * precision[:-1] * recall[:-1], total, out=f1, where=total > 0)
+    best = int(f1.argmax())
+    # Midway to the next lower score: at the score itself, rounding would decide about documents.
+    lower = cuts[best - 1] if best > 0 else 0.0
+    return float((cuts[best] + lower) / 2)
+
+
+def reliability(
+    truth: Array, probabilities: Array, task: str, num_bins: int = NUM_BINS
+) -> Reliability:
+    """Reliability in bins of equal width, and the expected calibration error.
+
+    Single-label: a document's highest probability against whether that label was right.
+    Multi-label: every label's probability for every document against whether it holds.
+    """
+    confidence, came_true = _confidences(truth, np.asarray(probabilities, dtype=np.float64), task)
+    bins = np.minimum((confidence * num_bins).astype(np.int64), num_bins - 1)
+    counts = np.bincount(bins, minlength=num_bins)
+    held = counts > 0
+    mean_confidence = np.bincount(bins, confidence, num_bins)[held] / counts[held]
+    mean_true = np.bincount(bins, came_true, num_bins)[held] / counts[held]
+    share = counts[held] / len(confidence)
+    return Reliability(
+        tuple(mean_confidence.tolist()),
+        tuple(mean_true.tolist()),
+        tuple(share.tolist()),
+        float((share * np.abs(mean_confidence - mean_true)).sum()),
+    )
+
+
+def expected_calibration_error(
+    truth: Array, probabilities: Array, task: str, num_bins: int = NUM_BINS
+) -> float:
+    """Expected calibration error in [0, 1]; see ``reliability``."""
+    return reliability(truth, probabilities, task, num_bins).ece
+
+
+def document_confidence(
+    probabilities: Array, task: str, thresholds: Sequence[float] | None = None
+) -> FloatArray:
+    """How sure each document's answer is, float (D,); higher is surer.
+
+    Single-label: the highest probability. Multi-label: the least distance of any label from its
+    threshold, for the answer changes when that one label does.
+    """
+    scores = np.asarray(probabilities, dtype=np.float64)
+    if task == MULTI_LABEL:
+        cuts = np.full(scores.shape[1], 0.5) if thresholds is None else np.asarray(thresholds)
+        return np.asarray(np.abs(scores - cuts).min(axis=1))
+    return np.asarray(scores.max(axis=1))
+
+
+def _confidences(truth: Array, scores: FloatArray, task: str) -> tuple[FloatArray, FloatArray]:
+    if task == MULTI_LABEL:
+        return scores.ravel(), np.asarray(truth, dtype=np.float64).ravel()
+    right = decide(scores, task) == np.asarray(truth)
+    return scores.max(axis=1), right.astype(np.float64)
