@@ -1,0 +1,1 @@
+"""Labelled tables: reading, audit, splits, the embedded corpus, the linear baseline."""

@@ -1,0 +1,75 @@
+"""Rows that can't be learned from: an empty text or label. Drops or refuses them, by number."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+from datasets import Dataset
+
+from docsort.core.errors import DataError
+from docsort.data.tables import BATCH_ROWS, Rows
+
+NAMED = 10  # rows named in a message; the rest are counted
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What is left, rows dropped by reason, and one sentence for each reason."""
+
+    dataset: Dataset
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def without_bad_rows(rows: Rows, policy: Literal["drop", "refuse"]) -> Cleaned:
+    """Raises DataError when there are bad rows and they are refused, or nothing else is left."""
+    text_D, label_D = _empty(rows.dataset)
+    numbers = np.asarray(rows.dataset["row"])
+    reasons = {
+        "empty text": numbers[text_D],
+        "empty label": numbers[label_D & ~text_D],
+    }
+    reasons = {reason: found for reason, found in reasons.items() if len(found)}
+    notes = tuple(_sentence(rows.source, reason, found) for reason, found in reasons.items())
+    if notes and policy == "refuse":
+        raise DataError(
+            f"{' '.join(notes)} Mend the file, or leave such rows out: data.bad_rows=drop."
+        )
+    good = np.flatnonzero(~(text_D | label_D))
+    if len(good) == 0:
+        raise DataError(
+            f"{' '.join(notes)} That leaves no document. Are the columns the right ones?"
+        )
+    dataset = rows.dataset if len(good) == len(rows.dataset) else rows.dataset.select(good)
+    return Cleaned(dataset, {reason: len(found) for reason, found in reasons.items()}, notes)
+
+
+def _empty(dataset: Dataset) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """(D,), (D,): the text is empty or only white space; the label is missing."""
+    texts, labels = [], []
+    columns = dataset.select_columns(["text", "label"]).with_format("arrow")
+    for batch in columns.iter(batch_size=BATCH_ROWS):
+        texts.append(_blank(batch["text"]))
+        label = batch["label"]
+        # A list without labels is an answer (none of them); only a missing list is a gap.
+        listed = label.type.num_fields > 0
+        labels.append(pc.is_null(label).to_numpy() if listed else _blank(label))
+    return np.concatenate(texts), np.concatenate(labels)
+
+
+def _blank(column: Any) -> npt.NDArray[np.bool_]:
+    blank: npt.NDArray[np.bool_] = pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
+    return blank
+
+
+def _sentence(source: str, reason: str, numbers: npt.NDArray[np.int64]) -> str:
+    return f"{source}: {counted(numbers)} with an {reason}."
+
+
+def counted(numbers: npt.NDArray[np.int64]) -> str:
+    """ "3 rows (4, 17, 90)": how many, and which (0-based rows of the source)."""
+    named = ", ".join(str(n) for n in numbers[:NAMED].tolist())
+    more = ", …" if len(numbers) > NAMED else ""
+    return f"{len(numbers)} row{'s' * (len(numbers) != 1)} ({named}{more})"

@@ -1,0 +1,120 @@
+"""The linear model that every run is measured against: TF-IDF and logistic regression.
+
+Knows nothing of files and splits. A BERT that doesn't beat it on the same split isn't worth its
+cost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from docsort.data.corpus import Task
+from docsort.data.labels import LabelPairs
+from docsort.data.splits import few_per_label
+
+MAX_DOCUMENTS = 20_000
+MIN_OF_EACH_LABEL = 10
+MAX_FEATURES = 200_000
+BATCH_DOCUMENTS = 10_000
+
+# One-vs-rest with C=100 against scikit-learn's multinomial with C=30: 97.3 to 97.1 % on R8 and
+# 65.0 to 62.4 % on Ohsumed, in a fifth of the time.
+STIFFNESS = 100.0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LinearBaseline:
+    """A fitted baseline: one logistic regression a label (None: it stood on all or no documents).
+
+    ``num_fitted`` of ``num_given`` documents were learned from; less on big tables, and a report
+    should say so.
+    """
+
+    vectorizer: TfidfVectorizer
+    classifiers: tuple[LogisticRegression | None, ...]
+    constants: tuple[float, ...]
+    task: Task
+    num_given: int
+    num_fitted: int
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[str] | Sequence[Sequence[str]],
+        label_names: Sequence[str],
+        task: Task,
+    ) -> Self:
+        """``labels`` holds a name a document, or a list of names for multi_label."""
+        pairs = _pairs(labels, tuple(label_names))
+        chosen = _sample(pairs)
+        truth_DC = np.zeros((pairs.num_documents, len(label_names)), dtype=bool)
+        truth_DC[pairs.document_P, pairs.code_P] = True
+        truth_DC = truth_DC[chosen]
+        vectorizer = TfidfVectorizer(
+            ngram_range=(1, 2),
+            sublinear_tf=True,
+            max_features=MAX_FEATURES,
+            # The default pattern drops one-character words, and so all of a short Chinese text.
+            token_pattern=r"(?u)\b\w+\b",
+            dtype=np.float64,
+        )
+        features = vectorizer.fit_transform([texts[place] for place in chosen.tolist()])
+        classifiers = tuple(
+            LogisticRegression(C=STIFFNESS, solver="liblinear").fit(features, truth_D)
+            if truth_D.any() and not truth_D.all()
+            else None
+            for truth_D in truth_DC.T
+        )
+        constants = tuple(truth_DC.mean(axis=0).tolist())
+        return cls(vectorizer, classifiers, constants, task, pairs.num_documents, len(chosen))
+
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """(D, C), in the order of ``label_names``; rows sum to 1 for single_label."""
+        parts = [
+            self._batch(texts[start : start + BATCH_DOCUMENTS])
+            for start in range(0, len(texts), BATCH_DOCUMENTS)
+        ]
+        return np.concatenate([np.empty((0, len(self.classifiers))), *parts])
+
+    def _batch(self, texts: Sequence[str]) -> Floats:
+        features = self.vectorizer.transform(texts)
+        columns = [
+            np.full(len(texts), constant)
+            if classifier is None
+            else classifier.predict_proba(features)[:, 1]
+            for classifier, constant in zip(self.classifiers, self.constants, strict=True)
+        ]
+        probabilities_DC: Floats = np.stack(columns, axis=1)
+        if self.task == "single_label":
+            probabilities_DC /= probabilities_DC.sum(axis=1, keepdims=True)
+        return probabilities_DC
+
+
+def _pairs(labels: Sequence[str] | Sequence[Sequence[str]], names: tuple[str, ...]) -> LabelPairs:
+    codes = {name: code for code, name in enumerate(names)}
+    listed = [[label] if isinstance(label, str) else label for label in labels]
+    return LabelPairs(
+        np.repeat(np.arange(len(listed)), [len(some) for some in listed]),
+        np.array([codes[label] for some in listed for label in some], dtype=np.int64),
+        names,
+        len(listed),
+    )
+
+
+def _sample(pairs: LabelPairs) -> npt.NDArray[np.int64]:
+    """All positions, or at most MAX_DOCUMENTS: some of each label, the rest drawn evenly."""
+    if pairs.num_documents <= MAX_DOCUMENTS:
+        return np.arange(pairs.num_documents)
+    kept = few_per_label(pairs, MIN_OF_EACH_LABEL, seed=0)
+    others = np.setdiff1d(np.arange(pairs.num_documents), kept)
+    room = max(0, MAX_DOCUMENTS - len(kept))
+    drawn = np.random.default_rng(0).choice(others, size=room, replace=False)
+    return np.sort(np.concatenate([kept, drawn]))

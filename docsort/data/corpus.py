@@ -1,0 +1,58 @@
+"""The value that all reading ends in: three splits of labelled documents. Reads nothing itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from datasets import Dataset
+
+from docsort.core.errors import DataError
+
+Task = Literal["single_label", "multi_label"]
+COLUMNS = ("row", "text", "label")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Labelled documents, split. Raises DataError when a label has nothing to learn from.
+
+    Each split has the columns ``row`` (int64, 0-based row of its source), ``text`` (string) and
+    ``label`` (string for single_label, list of strings for multi_label), memory-mapped.
+
+    ``sources`` maps "split:file" to the SHA-256 of the file's content. ``dropped`` counts rows by
+    reason. ``notes`` are sentences for the user: which rows were dropped and why.
+    ``given`` names the splits that came as such; the others were made here and share no
+    near-duplicate with each other.
+    """
+
+    train: Dataset
+    val: Dataset
+    test: Dataset
+    labels: tuple[str, ...]
+    task: Task
+    name: str
+    sources: Mapping[str, str]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if list(self.labels) != sorted(set(self.labels)):
+            raise ValueError("labels must be sorted and distinct")
+        for name, split in self.splits().items():
+            if tuple(split.column_names) != COLUMNS:
+                raise ValueError(f"{name} has columns {split.column_names}, not {COLUMNS}")
+            if len(split) == 0:
+                raise DataError(
+                    f"The {name} split has no documents. Give more documents, or a file with "
+                    f"data.{name}=FILE."
+                )
+        if len(self.labels) < 2 and self.task == "single_label":
+            raise DataError(
+                f"There is only one label, {self.labels[0]!r}; two are needed to tell apart. "
+                "Is data.label_column the right column?"
+            )
+
+    def splits(self) -> dict[str, Dataset]:
+        """The splits by name, in the order train, val, test."""
+        return {"train": self.train, "val": self.val, "test": self.test}

@@ -1,0 +1,126 @@
+"""The settings of the `data` group, checked. Mirrors conf/data/*.yaml; reads no file."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from docsort.core.errors import ConfigError
+
+Source = Literal["table", "library_docs", "hub", "newsgroups", "folder"]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What is read, how it is split and how it is checked. Raises ConfigError.
+
+    ``train``, ``val`` and ``test`` are files (source=table), folders of one folder per label
+    (source=folder) or names of the data set's own splits (source=hub). What is not given of
+    ``val`` and ``test`` is split off from ``train``.
+    """
+
+    source: Source
+    name: str
+    train: str | None = None
+    val: str | None = None
+    test: str | None = None
+    text_column: str = "text"
+    label_column: str = "label"
+    label_separator: str | None = None
+    dataset: str | None = None
+    dataset_config: str | None = None
+    split_column: str | None = None
+    group_column: str | None = None
+    time_column: str | None = None
+    val_share: float = 0.1
+    test_share: float = 0.2
+    fold: int | None = None
+    num_folds: int | None = None
+    bad_rows: Literal["drop", "refuse"] = "drop"
+    rare_labels: Literal["refuse", "drop"] = "refuse"
+    min_per_label: int = 3
+    train_per_label: int | None = None
+    max_leak_share: float = 0.01
+    audit_rows: int = 20_000
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        _one_of("source", self.source, ("table", "library_docs", "hub", "newsgroups", "folder"))
+        _one_of("bad_rows", self.bad_rows, ("drop", "refuse"))
+        _one_of("rare_labels", self.rare_labels, ("refuse", "drop"))
+        for key in ("val_share", "test_share"):
+            _check(key, getattr(self, key), 0 < getattr(self, key) < 1, "a share between 0 and 1")
+        if self.val_share + self.test_share >= 1:
+            raise ConfigError(
+                f"data.val_share={self.val_share} and data.test_share={self.test_share} leave "
+                "nothing to train on; their sum must be below 1."
+            )
+        share = self.max_leak_share
+        _check("max_leak_share", share, 0 <= share <= 1, "a share from 0 to 1")
+        _check("min_per_label", self.min_per_label, self.min_per_label >= 3, "a number from 3 up")
+        _check("audit_rows", self.audit_rows, self.audit_rows >= 1, "a number of rows from 1 up")
+        _check("batch_size", self.batch_size, self.batch_size >= 1, "a number of documents, 1 up")
+        few = self.train_per_label
+        _check("train_per_label", few, few is None or few >= 1, "null or a number from 1 up")
+        self._check_name()
+        self._check_source()
+        self._check_splits()
+
+    def _check_name(self) -> None:
+        """The name becomes the model's name in URLs and file names."""
+        plain = bool(self.name) and all(
+            c.isascii() and (c.isalnum() or c in "-_") for c in self.name
+        )
+        _check("name", self.name, plain, "letters, digits, '-' and '_', as in data.name=my-docs")
+
+    def _check_source(self) -> None:
+        if self.source in ("table", "folder") and not self.train:
+            kind = "file" if self.source == "table" else "folder"
+            raise ConfigError(
+                f"data.train is missing: data.source={self.source} needs a {kind} to learn from, "
+                f"as in data.train={'FILE.csv' if kind == 'file' else 'FOLDER'}."
+            )
+        if self.source == "hub" and not (self.dataset and self.train):
+            raise ConfigError(
+                "data.dataset and data.train are needed for data.source=hub: the name of a data "
+                "set (or the folder one was saved in) and its split to learn from, "
+                "as in data.dataset=ag_news data.train=train."
+            )
+        for key in ("train", "val", "test"):
+            given = getattr(self, key)
+            if given is not None and self.source in ("library_docs", "newsgroups"):
+                raise ConfigError(
+                    f"data.{key}={given} can't be used with data.source={self.source}, which "
+                    "brings its own documents; use data=csv for a file."
+                )
+
+    def _check_splits(self) -> None:
+        ways = [k for k in ("split_column", "fold", "time_column") if getattr(self, k) is not None]
+        if len(ways) > 1:
+            raise ConfigError(
+                f"{' and '.join(f'data.{w}' for w in ways)} are different ways to split; give one."
+            )
+        if (self.fold is None) != (self.num_folds is None):
+            raise ConfigError(
+                f"data.fold={self.fold} and data.num_folds={self.num_folds} go together, "
+                "as in data.fold=0 data.num_folds=5."
+            )
+        if self.fold is not None and self.num_folds is not None:
+            _check("num_folds", self.num_folds, self.num_folds >= 2, "a number from 2 up")
+            inside = 0 <= self.fold < self.num_folds
+            _check("fold", self.fold, inside, f"a number from 0 to {self.num_folds - 1}")
+        if self.split_column is not None and (self.val or self.test):
+            raise ConfigError(
+                f"data.split_column={self.split_column} splits the one file data.train; "
+                "leave data.val and data.test out."
+            )
+        if self.fold is not None and self.test:
+            raise ConfigError("data.fold makes the test split itself; leave data.test out.")
+
+
+def _one_of(key: str, value: str, accepted: tuple[str, ...]) -> None:
+    _check(key, value, value in accepted, "one of " + ", ".join(accepted))
+
+
+def _check(key: str, value: object, ok: bool, accepted: str) -> None:
+    if not ok:
+        raise ConfigError(f"data.{key}={value} is not accepted; give {accepted}.")

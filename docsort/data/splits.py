@@ -1,0 +1,134 @@
+"""Which document goes to which split: positions in, positions out. Sees neither text nor file.
+
+Documents that belong together (near-duplicates, a group) come as one cluster id, and a cluster is
+never divided. Everything random comes from the seed.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from docsort.core.errors import DataError
+from docsort.data.labels import LabelPairs
+
+Ints = npt.NDArray[np.int64]
+
+
+def share_out(
+    labels: LabelPairs, cluster_D: Ints, shares: Mapping[str, float], seed: int
+) -> dict[str, Ints]:
+    """Ascending positions for each name in ``shares`` (which sum to 1), stratified by label.
+
+    Within a label, the largest clusters go first, each to the split that lacks the largest part
+    of its share; so a label with as many clusters as there are splits is found in all of them.
+    A document with several labels, and a cluster with several documents, counts as its rarest
+    label.
+    """
+    names = sorted(shares, key=lambda name: -shares[name])
+    cluster_K, member_D, size_K = np.unique(cluster_D, return_inverse=True, return_counts=True)
+    stratum_K = _strata(labels, member_D, len(cluster_K))
+    random_K = np.random.default_rng(seed).random(len(cluster_K))
+    order = np.lexsort((random_K, -size_K, stratum_K))
+    edges = np.flatnonzero(np.diff(stratum_K[order])) + 1
+    place_K = np.empty(len(cluster_K), dtype=np.int64)
+    for stratum in np.split(order, edges):
+        place_K[stratum] = _fill(size_K[stratum].tolist(), [shares[name] for name in names])
+    place_D = place_K[member_D]
+    return {name: np.flatnonzero(place_D == i) for i, name in enumerate(names)}
+
+
+def _strata(labels: LabelPairs, member_D: Ints, num_clusters: int) -> Ints:
+    """(K,) the code of the rarest label in each cluster."""
+    rarest_D = labels.rarest()
+    counts = np.append(labels.counts(), np.iinfo(np.int64).max)
+    order = np.lexsort((rarest_D, counts[rarest_D]))[::-1]  # rarest last, and the last one stays
+    stratum_K = np.empty(num_clusters, dtype=np.int64)
+    stratum_K[member_D[order]] = rarest_D[order]
+    return stratum_K
+
+
+def _fill(sizes: list[int], shares: list[float]) -> list[int]:
+    """For each cluster, in order, the split that lacks the largest part of what it should get."""
+    total = sum(sizes)
+    want = [share * total for share in shares]
+    lacking = [1.0] * len(shares)
+    places = []
+    for size in sizes:
+        place = lacking.index(max(lacking))
+        lacking[place] -= size / want[place]
+        places.append(place)
+    return places
+
+
+def by_time(
+    time_D: npt.NDArray[np.float64], cluster_D: Ints, shares: Mapping[str, float]
+) -> dict[str, Ints]:
+    """Like `share_out`, but the first name in ``shares`` gets the oldest documents, and so on.
+
+    A cluster is as old as its oldest document. Documents of one time stay together.
+    """
+    _, member_D = np.unique(cluster_D, return_inverse=True)
+    oldest_K = np.full(member_D.max() + 1, np.inf)
+    np.minimum.at(oldest_K, member_D, time_D)
+    _, rank_D, count_T = np.unique(oldest_K[member_D], return_inverse=True, return_counts=True)
+    middle_T = (np.cumsum(count_T) - count_T / 2) / len(time_D)
+    ends = np.cumsum(list(shares.values()))[:-1]
+    place_D = np.searchsorted(ends, middle_T, side="right")[rank_D]
+    return {name: np.flatnonzero(place_D == i) for i, name in enumerate(shares)}
+
+
+def joined(cluster_D: Ints, group_D: Ints) -> Ints:
+    """(D,) ids of the finest clusters that divide neither a cluster nor a group."""
+    nodes = int(cluster_D.max()) + 1
+    edges = coo_array(
+        (np.ones(len(cluster_D), dtype=np.int8), (cluster_D, nodes + group_D)),
+        shape=(nodes + int(group_D.max()) + 1,) * 2,
+    )
+    _, component = connected_components(edges, directed=False)
+    ids: Ints = component[cluster_D].astype(np.int64)
+    return ids
+
+
+def without_rare_labels(
+    labels: LabelPairs, cluster_D: Ints, least: int, policy: Literal["refuse", "drop"]
+) -> tuple[Ints, dict[str, int]]:
+    """Positions to keep, and the labels left out with their number of documents.
+
+    A label is rare when it has fewer than ``least`` documents that are no copies of each other.
+    Raises DataError when there are such labels and they are refused.
+    """
+    distinct = np.unique(np.stack([labels.code_P, cluster_D[labels.document_P]]), axis=1)[0]
+    found_C = np.bincount(distinct, minlength=len(labels.names))
+    rare_C = found_C < least
+    rare = {labels.names[c]: int(labels.counts()[c]) for c in np.flatnonzero(rare_C)}
+    if rare and policy == "refuse":
+        named = ", ".join(f"{name!r} ({found_C[labels.names.index(name)]})" for name in rare)
+        raise DataError(
+            f"Labels with too few documents to split: {named}. Each needs at least {least} that "
+            "are no copies of each other (data.min_per_label). Add documents, merge labels, or "
+            "leave all documents of these labels out: data.rare_labels=drop."
+        )
+    gone = np.unique(labels.document_P[rare_C[labels.code_P]])
+    return np.setdiff1d(np.arange(labels.num_documents), gone), rare
+
+
+def few_per_label(labels: LabelPairs, keep: int, seed: int) -> Ints:
+    """Ascending positions of up to ``keep`` documents of each label, drawn with the seed.
+
+    A document with several labels counts for all of them.
+    """
+    by_document = np.split(labels.code_P, np.flatnonzero(np.diff(labels.document_P)) + 1)
+    documents = np.unique(labels.document_P)
+    left = [keep] * len(labels.names)
+    kept = []
+    for place in np.random.default_rng(seed).permutation(len(documents)).tolist():
+        codes = by_document[place].tolist()
+        if any(left[code] > 0 for code in codes):
+            kept.append(documents[place])
+            for code in codes:
+                left[code] -= 1
+    return np.sort(np.array(kept, dtype=np.int64))

@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from docsort.core.errors import DataError
+from docsort.data.load import load_corpus, load_labelled
+from docsort.data.settings import DataSettings
+from tests.data.conftest import csv_of, distinct_text
+
+Write = Callable[[str, str | bytes], str]
+LABELS = ["a"] * 20 + ["b"] * 10
+
+
+def settings(**given: Any) -> DataSettings:
+    return DataSettings(**{"source": "table", "name": "docs", **given})
+
+
+def rows_of(corpus: Any) -> dict[str, list[int]]:
+    return {name: list(split["row"]) for name, split in corpus.splits().items()}
+
+
+def test_one_file_is_split_by_label_with_the_seed(write: Write) -> None:
+    file = write("all.csv", csv_of(LABELS))
+    corpus = load_corpus(settings(train=file), seed=1)
+    assert {name: len(split) for name, split in corpus.splits().items()} == {
+        "train": 21,
+        "val": 3,
+        "test": 6,
+    }
+    assert sorted(corpus.test["label"][:]) == ["a"] * 4 + ["b"] * 2
+    assert corpus.labels == ("a", "b")
+    assert corpus.task == "single_label"
+    assert corpus.given == frozenset()
+    assert sorted(row for rows in rows_of(corpus).values() for row in rows) == list(range(30))
+    assert rows_of(load_corpus(settings(train=file), seed=1)) == rows_of(corpus)
+    assert rows_of(load_corpus(settings(train=file), seed=2)) != rows_of(corpus)
+
+
+def test_rows_keep_their_number_and_text(write: Write) -> None:
+    corpus = load_corpus(settings(train=write("all.csv", csv_of(LABELS))), seed=1)
+    for split in corpus.splits().values():
+        assert [distinct_text(row) for row in split["row"]] == split["text"][:]
+
+
+def test_given_files_stay_as_they_are_and_only_val_is_split_off(write: Write) -> None:
+    train, test = write("train.csv", csv_of(LABELS)), write("test.csv", csv_of(["b", "a"]))
+    corpus = load_corpus(settings(train=train, test=test), seed=1)
+    assert rows_of(corpus)["test"] == [0, 1]
+    assert (len(corpus.train), len(corpus.val)) == (27, 3)
+    assert corpus.given == {"test"}
+    assert set(corpus.sources) == {"train:train.csv", "test:test.csv"}
+
+
+def test_near_duplicates_never_fall_on_two_sides(write: Write) -> None:
+    text = distinct_text(99)
+    copies = [f"{text} {text} copy{number},a" for number in range(10)]
+    file = write("all.csv", csv_of(LABELS) + "\n".join(copies) + "\n")
+    for seed in range(5):
+        corpus = load_corpus(settings(train=file), seed=seed)
+        homes = {name for name, rows in rows_of(corpus).items() if any(row >= 30 for row in rows)}
+        assert len(homes) == 1
+
+
+def test_bad_rows_are_counted_and_named(write: Write) -> None:
+    bad = csv_of(LABELS) + " ,a\nsome text,\n\u3000,b\n"
+    corpus = load_corpus(settings(train=write("all.csv", bad)), seed=1)
+    assert corpus.dropped == {"train: empty text": 2, "train: empty label": 1}
+    assert "all.csv: 2 rows (30, 32) with an empty text." in corpus.notes
+    with pytest.raises(DataError, match=r"2 rows \(30, 32\).*data.bad_rows=drop"):
+        load_corpus(settings(train=write("all.csv", bad), bad_rows="refuse"), seed=1)
+
+
+def test_a_rare_label_stops_the_run_or_is_left_out(write: Write) -> None:
+    file = write("all.csv", csv_of([*LABELS, "c", "c"]))
+    with pytest.raises(DataError, match=r"'c' \(2\).*data.rare_labels=drop"):
+        load_corpus(settings(train=file), seed=1)
+    corpus = load_corpus(settings(train=file, rare_labels="drop"), seed=1)
+    assert corpus.labels == ("a", "b")
+    assert corpus.dropped == {"rare label: c": 2}
+
+
+def test_copies_do_not_make_a_label_less_rare(write: Write) -> None:
+    copies = "same old words,c\n" * 5
+    with pytest.raises(DataError, match=r"'c' \(1\)"):
+        load_corpus(settings(train=write("all.csv", csv_of(LABELS) + copies)), seed=1)
+
+
+def test_dropping_a_rare_label_drops_it_from_given_files_too(write: Write) -> None:
+    train, test = write("train.csv", csv_of([*LABELS, "c"])), write("test.csv", csv_of(["c", "a"]))
+    corpus = load_corpus(settings(train=train, test=test, rare_labels="drop"), seed=1)
+    assert rows_of(corpus)["test"] == [1]
+
+
+def test_a_label_that_training_never_saw(write: Write) -> None:
+    train, test = write("train.csv", csv_of(LABELS)), write("test.csv", csv_of(["a", "z", "z"]))
+    with pytest.raises(DataError, match=r"test split.*never saw: 'z' \(2 rows\)"):
+        load_corpus(settings(train=train, test=test), seed=1)
+
+
+def test_one_label_is_not_enough(write: Write) -> None:
+    with pytest.raises(DataError, match="only one label, 'a'"):
+        load_corpus(settings(train=write("all.csv", csv_of(["a"] * 9))), seed=1)
+
+
+def test_train_per_label_keeps_val_and_test_whole(write: Write) -> None:
+    file = write("all.csv", csv_of(LABELS))
+    whole, few = (load_corpus(settings(train=file, train_per_label=n), seed=1) for n in (None, 4))
+    assert sorted(few.train["label"][:]) == ["a"] * 4 + ["b"] * 4
+    assert rows_of(few)["test"] == rows_of(whole)["test"]
+    assert rows_of(few)["val"] == rows_of(whole)["val"]
+
+
+def test_load_labelled_splits_nothing(write: Write) -> None:
+    file = write("new.csv", csv_of(["a", "b"]) + ",a\n")
+    assert load_labelled(file, settings(train="unused.csv")).dataset["row"][:] == [0, 1]
