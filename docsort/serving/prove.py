@@ -35,7 +35,9 @@ def prove(unpacked: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ArchiveError(f"the archive's proof took over {_TIMEOUT_S} s; not published") from error
+        raise ArchiveError(
+            f"the archive's proof took over {_TIMEOUT_S} s; not published"
+        ) from error
     if finished.returncode:
         reason = (finished.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         raise ArchiveError(f"the archive could not be proved and is not published: {reason}")

@@ -1,0 +1,98 @@
+"""One child process: started so that it cannot outlive us, ended with all that it started.
+
+Knows nothing of what runs in it.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from docsort.core.errors import ServingError
+
+_NUM_LAST_LINES = 15
+_POLL_S = 0.05
+
+
+class Child:
+    """A running program in a process group of its own, with its output in a log file."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        cwd: Path,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        inherit: Sequence[int] = (),
+    ) -> None:
+        """Start it. ``inherit`` are file descriptors that it keeps open.
+
+        A session of its own keeps the terminal's Ctrl-C for the supervisor, which ends the
+        children in order; setpriv (util-linux) has the kernel end it if the supervisor is killed.
+        """
+        self.name = name
+        self.log = log
+        setpriv = shutil.which("setpriv")
+        guard = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+        with log.open("ab") as sink:
+            try:
+                self._process = subprocess.Popen(
+                    [*guard, *command],
+                    cwd=cwd,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=tuple(inherit),
+                )
+            except OSError as error:
+                raise ServingError(f"{name} does not start: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def check(self) -> None:
+        """Raise ServingError with the last lines of its log if it has ended."""
+        if (status := self.exit_status) is not None:
+            raise ServingError(
+                f"{self.name} ended by itself (status {status}); {self.last_lines()}"
+            )
+
+    def last_lines(self) -> str:
+        """The end of its log, for a message."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if not lines:
+            return f"it wrote nothing to {self.log}"
+        return f"the end of {self.log}:\n" + "\n".join(lines[-_NUM_LAST_LINES:])
+
+    def end(self, how: signal.Signals, timeout_s: float) -> None:
+        """Ask it to end; after the timeout, and for what it leaves behind, kill its whole group."""
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        self._kill_group()
+        self._process.wait()
+
+    def _kill_group(self) -> None:
+        # The group outlives its leader: TorchServe's workers, Nginx's processes.
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                return
+            self._process.poll()
+            time.sleep(_POLL_S)

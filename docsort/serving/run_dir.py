@@ -1,0 +1,152 @@
+"""The run directory: sockets, configuration, logs and unpacked archives of one supervisor.
+
+Only its owner can enter it, which is the wall around TorchServe's addresses. Knows the places of
+things in it, not what they contain.
+"""
+
+import fcntl
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from docsort.core.errors import ServingError
+from docsort.serving.programs import check_socket_path
+
+_LOCK = "docsort.lock"  # also marks a folder as one that we may clear
+_LOCK_WAIT_S = 15.0
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Places in a run directory that this process holds the lock of.
+
+    ``lock`` is a file descriptor: processes that inherit it keep the directory taken until they
+    end, so that a new supervisor cannot meet a killed one's TorchServe there.
+    """
+
+    path: Path
+    lock: int
+
+    @property
+    def inference(self) -> Path:
+        return self.path / "inference.sock"
+
+    @property
+    def management(self) -> Path:
+        return self.path / "management.sock"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.sock"
+
+    @property
+    def tokens(self) -> Path:
+        """Written by TorchServe into its working directory."""
+        return self.path / "key_file.json"
+
+    @property
+    def temporary(self) -> Path:
+        """Unpacked archives and workers' sockets."""
+        return self.path / "tmp"
+
+    @property
+    def web(self) -> Path:
+        """What Nginx serves by itself: error bodies, and what the supervisor says of readiness."""
+        return self.path / "web"
+
+    @property
+    def open_gate(self) -> Path:
+        """While this file is there, Nginx passes predictions on."""
+        return self.web / "open"
+
+    @property
+    def ready(self) -> Path:
+        """While this file is there, it is what /readyz answers."""
+        return self.web / "readyz.json"
+
+
+@contextmanager
+def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
+    """Make or clear the directory and hold it; remove it at the end unless ``keep``.
+
+    Raises:
+        ServingError: it is another's, is in use, or holds files that no supervisor made.
+    """
+    _make(path)
+    lock = _locked(path)
+    try:
+        _clear(path)
+        run_dir = RunDir(path, lock)
+        for place in (run_dir.inference, run_dir.management, run_dir.metrics):
+            check_socket_path(place)
+        # TorchServe numbers its workers' sockets from 9000 up.
+        check_socket_path(run_dir.temporary / ".ts.sock.99999")
+        run_dir.temporary.mkdir()
+        run_dir.web.mkdir()
+        try:
+            yield run_dir
+        except BaseException:
+            keep = True  # the logs say why
+            raise
+        finally:
+            for place in (run_dir.temporary, run_dir.tokens):
+                _remove(place)
+            if not keep:
+                shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise ServingError(f"--run-dir {path} cannot be made: {error.strerror}") from error
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise ServingError(
+            f"--run-dir {path} is not a folder of yours; remove it or choose another"
+        )
+    path.chmod(0o700)
+    content = {entry.name for entry in path.iterdir()}
+    if content and _LOCK not in content:
+        raise ServingError(
+            f"--run-dir {path} holds files that docsort did not make; choose an empty folder"
+        )
+
+
+def _locked(path: Path) -> int:
+    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError as error:
+            # A killed supervisor's TorchServe takes a moment to end.
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise ServingError(
+                    f"another docsort serves from --run-dir {path}; stop it or choose another"
+                ) from error
+            time.sleep(0.1)
+
+
+def _clear(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name != _LOCK:
+            _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)

@@ -1,0 +1,76 @@
+"""What ``docsort serve`` can be told, and the defaults; a setting's name is its option's."""
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docsort.core.errors import ConfigError
+
+# Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Settings of one supervisor.
+
+    ``run_dir`` holds sockets, configuration, logs and unpacked archives; ``workers`` are processes
+    a version, each with ``threads`` threads.
+    """
+
+    store: Path
+    run_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 1337
+    workers: int = 1
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    batch_size: int = 32
+    batch_delay_ms: int = 5
+    queue_size: int = 100
+    max_body_bytes: int = 1 << 20
+    response_timeout_s: int = 120
+    startup_timeout_s: int = 120
+    drain_timeout_s: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads", "batch_size", "queue_size", "max_body_bytes"):
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("response_timeout_s", "startup_timeout_s", "drain_timeout_s"):
+            self._check(name, getattr(self, name) >= 1, "1 second or more")
+        self._check("batch_delay_ms", self.batch_delay_ms >= 1, "1 or more")
+        self._check("port", 0 < self.port < 65536, "1 to 65535")
+        self._check("host", _is_address(self.host), "an IP address, such as 127.0.0.1 or 0.0.0.0")
+        plain = self.run_dir.is_absolute() and _PLAIN_PATH.match(str(self.run_dir)) is not None
+        self._check("run_dir", plain, "an absolute path of letters, digits and / . _ + -")
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine reaches the endpoint."""
+        address = ipaddress.ip_address(self.host)
+        host = "127.0.0.1" if address.is_unspecified else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def _check(self, name: str, holds: bool, accepted: str) -> None:
+        if not holds:
+            option = "--" + name.replace("_", "-")
+            raise ConfigError(
+                f"{option} {getattr(self, name)} is not accepted; it must be {accepted}"
+            )
+
+
+def default_run_dir(port: int) -> Path:
+    """The same for every start on this port, so that a later one clears what a crash left."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir() and _PLAIN_PATH.match(runtime):
+        return Path(runtime) / f"docsort-{port}"
+    return Path("/tmp") / f"docsort-{os.getuid()}-{port}"  # short: sockets stand in it
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,195 @@
+"""TorchServe's part: its process, its settings, and its management API over a unix socket.
+
+Knows one TorchServe, not which versions ought to be in it.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import numpy as np
+
+from docsort.core.errors import ServingError
+from docsort.serving.child import Child
+from docsort.serving.mar import ArchiveInfo
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+from docsort.serving.templates import render
+
+# Answers hold every label's score; 256 documents of a thousand labels are about 16 MB.
+_MAX_RESPONSE_BYTES = 1 << 26
+_HEAP = "512m"
+_END_TIMEOUT_S = 15.0
+# TS_* would override the settings; the rest would bring other code, or log elsewhere.
+_DROPPED = ("TS_", "PYTHON", "LOG_LOCATION", "METRICS_LOCATION", "JAVA_TOOL_OPTIONS", "LOCAL_RANK")
+
+
+def start_torchserve(
+    java: str, site_packages: Path, settings: ServeSettings, run_dir: RunDir
+) -> Child:
+    """Start it in the foreground with no model; ``site_packages`` is the folder that holds ``ts``.
+
+    Java is started directly, as TorchServe's own launcher would, which leaves a pid file behind.
+    """
+    config = run_dir.path / "config.properties"
+    logging = run_dir.path / "log4j2.xml"
+    context = {"settings": settings, "run_dir": run_dir, "max_response_bytes": _MAX_RESPONSE_BYTES}
+    config.write_text(render("config.properties.j2", **context), encoding="utf-8")
+    logging.write_text(render("log4j2.xml.j2"), encoding="utf-8")
+    command = [
+        java,
+        f"-Xmx{_HEAP}",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-Dmodel_server_home={site_packages}",
+        f"-Djava.io.tmpdir={run_dir.temporary}",
+        f"-Dlog4j.configurationFile=file://{logging}",
+        "-cp",
+        str(site_packages / "ts" / "frontend" / "*"),
+        "org.pytorch.serve.ModelServer",
+        "--python",
+        sys.executable,
+        "-f",
+        str(config),
+        "-s",
+        str(settings.store.resolve()),
+        "-ncs",  # no snapshots: the wanted state is kept by the supervisor
+    ]
+    log = run_dir.path / "torchserve.log"
+    env = worker_environment(os.environ, settings.threads, run_dir.temporary)
+    return Child("TorchServe", command, run_dir.path, log, env, inherit=[run_dir.lock])
+
+
+def end_torchserve(torchserve: Child) -> None:
+    """It has no drain of its own: whoever calls has stopped sending requests."""
+    torchserve.end(signal.SIGTERM, _END_TIMEOUT_S)
+
+
+def worker_environment(
+    environment: Mapping[str, str], threads: int, temporary: Path
+) -> dict[str, str]:
+    """What TorchServe and its workers see of the environment, and what they are told besides."""
+    kept = {k: v for k, v in environment.items() if not k.startswith(_DROPPED)}
+    return {
+        **kept,
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "PYTHONNOUSERSITE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        # Threads that spin between passes take the cores from Java, Nginx and other workers.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "KMP_BLOCKTIME": "0",
+    }
+
+
+class TorchServeApi:
+    """Management and inference over the unix sockets, with TorchServe's own tokens."""
+
+    def __init__(self, run_dir: RunDir, timeout_s: float) -> None:
+        """Raises ServingError until TorchServe has written its tokens.
+
+        ``timeout_s`` is the longest that a call may take.
+        """
+        try:
+            keys = json.loads(run_dir.tokens.read_text(encoding="utf-8"))
+            self.inference_token: str = keys["inference"]["key"]
+            management_token = keys["management"]["key"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ServingError(f"TorchServe's tokens cannot be read: {error}") from error
+        self._management = _client(run_dir.management, management_token, timeout_s)
+        self._inference = _client(run_dir.inference, self.inference_token, timeout_s)
+
+    def __enter__(self) -> "TorchServeApi":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._management.close()
+        self._inference.close()
+
+    def is_up(self) -> bool:
+        """Whether the management API answers; says nothing about models."""
+        try:
+            return self._management.get("/models").is_success
+        except httpx.TransportError:
+            return False
+
+    def register(self, file: str, name: str, settings: ServeSettings) -> None:
+        """Register an archive of the store and wait for its workers.
+
+        With query parameters: from a JSON body TorchServe takes a maxBatchDelay of -10000. If its
+        workers cannot load it, TorchServe forgets the version again.
+        """
+        parameters = {
+            "url": file,
+            "model_name": name,
+            "initial_workers": settings.workers,
+            "synchronous": "true",
+            "batch_size": settings.batch_size,
+            "max_batch_delay": settings.batch_delay_ms,
+            "response_timeout": settings.response_timeout_s,
+            "startup_timeout": settings.startup_timeout_s,
+        }
+        self._manage("POST", "/models", parameters)
+
+    def set_default(self, name: str, version: str) -> None:
+        """Let ``/predictions/NAME`` be answered by this version. Checks nothing."""
+        self._manage("PUT", f"/models/{name}/{version}/set-default")
+
+    def describe(self, name: str, version: str) -> dict[str, Any]:
+        """What TorchServe says of a version: workers, queue, settings."""
+        description: dict[str, Any] = self._manage("GET", f"/models/{name}/{version}")[0]
+        return description
+
+    def scores(self, info: ArchiveInfo, texts: Sequence[str]) -> np.ndarray:
+        """Probabilities (D, C) that a version gives to texts, in the order of its labels."""
+        path = f"/predictions/{info.name}/{info.version}"
+        try:
+            response = self._inference.post(path, json={"inputs": list(texts)})
+        except httpx.TransportError as error:
+            raise ServingError(f"TorchServe's {path} does not answer: {error!r}") from error
+        if not response.is_success:
+            raise ServingError(f"TorchServe's {path} answers {response.status_code}")
+        rows = [
+            {entry["label"]: entry["score"] for entry in answer["scores"]}
+            for answer in response.json()
+        ]
+        return np.array([[row[label] for label in info.labels] for row in rows])
+
+    def _manage(self, method: str, path: str, parameters: dict[str, Any] | None = None) -> Any:
+        try:
+            response = self._management.request(method, path, params=parameters)
+        except httpx.TransportError as error:
+            raise ServingError(f"TorchServe's management API does not answer: {error!r}") from error
+        if not response.is_success:
+            raise ServingError(f"TorchServe refuses {method} {path}: {_message_of(response)}")
+        return response.json()
+
+
+def _client(socket: Path, token: str, timeout_s: float) -> httpx.Client:
+    return httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(socket)),
+        base_url="http://torchserve",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=timeout_s,
+        trust_env=False,
+    )
+
+
+def _message_of(response: httpx.Response) -> str:
+    try:
+        return f"{response.status_code}, {response.json()['message']}"
+    except (ValueError, KeyError, TypeError):
+        return str(response.status_code)
