@@ -19,6 +19,7 @@ from docsort.core.rest import ClassifyRequest, parse_request, render_answer, ren
 from docsort.core.scorer import Prediction, Scorer
 
 _PHRASES = {
+    200: "OK",
     400: "Bad Request",
     413: "Content Too Large",
     415: "Unsupported Media Type",
@@ -56,10 +57,10 @@ class DocsortHandler:
         for index, request in enumerate(requests):
             outcome = next(outcomes) if isinstance(request, ClassifyRequest) else request
             context.set_response_content_type(index, "application/json")
+            status = 200
             if isinstance(outcome, RequestError):
-                phrase = _PHRASES.get(outcome.status, "Error")
-                context.set_response_status(outcome.status, phrase, index)
-                outcome = _to_json(render_error(outcome))
+                status, outcome = outcome.status, _to_json(render_error(outcome))
+            context.set_response_status(status, _PHRASES.get(status, "Error"), index)
             answers.append(outcome)
         return answers
 
@@ -84,9 +85,7 @@ class DocsortHandler:
     ) -> bytes | RequestError:
         try:
             return _to_json(
-                render_answer(
-                    request, predictions, self._scorer.bundle, self._name, self._version
-                )
+                render_answer(request, predictions, self._scorer.bundle, self._name, self._version)
             )
         except RequestError as error:
             return error

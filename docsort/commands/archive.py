@@ -1,31 +1,24 @@
 """``docsort archive``: a bundle becomes a proved archive in the model store.
 
-    docsort archive --bundle runs/…/bundle --name library-docs --version 1.0
+docsort archive --bundle runs/…/bundle --name library-docs --version 1.0
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
-
-from docsort.core.errors import DocsortError
 
 DEFAULT_STORE = Path("model_store")
 
 
 def main(argv: list[str]) -> int:
-    """Exit status: 0 published (or there already), 2 refused."""
+    """Publish and name the archive on the last line. Raises DocsortError."""
     options = _parser().parse_args(argv)
     from docsort.serving.archive import build_archive
 
     console = Console(stderr=True)
-    try:
-        with console.status("packing the bundle, then proving it in a fresh process …"):
-            path = build_archive(options.bundle, options.name, options.version, options.store)
-    except DocsortError as error:
-        print(f"docsort archive: {error}", file=sys.stderr)
-        return 2
+    with console.status("packing the bundle, then proving it in a fresh process …"):
+        path = build_archive(options.bundle, options.name, options.version, options.store)
     print(f"archive  {path}")
     return 0
 
@@ -38,7 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         "gives the same bytes.",
     )
     parser.add_argument("--bundle", type=Path, required=True, help="folder that train wrote")
-    parser.add_argument("--name", help="name to serve under (default: the one it was trained under)")
+    parser.add_argument(
+        "--name", help="name to serve under (default: the one it was trained under)"
+    )
     parser.add_argument("--version", default="1.0", help="default: %(default)s")
     parser.add_argument(
         "--store", type=Path, default=DEFAULT_STORE, help="model store (default: %(default)s)"

@@ -5,13 +5,10 @@ docsort serve model_store/NAME-1.0.mar     these
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-
-from docsort.core.errors import DocsortError
 
 if TYPE_CHECKING:
     from docsort.serving.wanted import WantedModel
@@ -33,13 +30,8 @@ _SAMPLE = "A filter removes the high frequencies from a sampled signal."
 
 
 def main(argv: list[str]) -> int:
-    """Exit status: 0 it was told to stop, 2 it could not start or something ended by itself."""
-    options = _parser().parse_args(argv)
-    try:
-        _serve(options)
-    except DocsortError as error:
-        print(f"docsort serve: {error}", file=sys.stderr)
-        return 2
+    """Serve until told to stop. Raises DocsortError when it cannot start, or something dies."""
+    _serve(_parser().parse_args(argv))
     return 0
 
 

@@ -16,6 +16,7 @@ from docsort.core.errors import ServingError
 
 _NUM_LAST_LINES = 15
 _POLL_S = 0.05
+_KILL_TIMEOUT_S = 10.0
 
 
 class Child:
@@ -88,11 +89,22 @@ class Child:
 
     def _kill_group(self) -> None:
         # The group outlives its leader: TorchServe's workers, Nginx's processes.
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                os.killpg(self.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                return
+        deadline = time.monotonic() + _KILL_TIMEOUT_S
+        while (members := group_members(self.pid)) and time.monotonic() < deadline:
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.poll()
             time.sleep(_POLL_S)
+
+
+def group_members(group: int) -> list[int]:
+    """Process ids of a group's processes that run still; zombies that nobody reaps are left out."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # "pid (name) state ppid pgrp …"; the name may hold spaces and brackets
+            state, _, pgrp = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
+            if int(pgrp) == group and state not in "ZX":
+                members.append(int(stat.parent.name))
+    return members
