@@ -48,9 +48,10 @@ def _stopped_early(results: RunResults, findings: Findings) -> Advice | None:
     if best is not last or _val_macro_f1(last) - _val_macro_f1(scored[-2]) < 0.005:
         return None
     return Advice(
-        f"Validation macro F1 was still rising when training ended: {_val_macro_f1(scored[-2]):.3f}, "
-        f"then {_val_macro_f1(last):.3f} after epoch {last.epoch:g}.",
-        "Train longer: raise trainer.max_epochs; early stopping ends it when nothing more is gained.",
+        "Validation macro F1 was still rising when training ended: "
+        f"{_val_macro_f1(scored[-2]):.3f}, then {_val_macro_f1(last):.3f} after "
+        f"epoch {last.epoch:g}.",
+        "Train longer: raise trainer.max_epochs; early stopping ends it when nothing is gained.",
     )
 
 
@@ -79,7 +80,7 @@ def _learned_by_heart(results: RunResults, findings: Findings) -> Advice | None:
     return Advice(
         f"Validation loss was lowest after epoch {least.epoch:g} ({_val_loss(least):.3f}) and rose "
         f"to {_val_loss(losses[-1]):.3f}: the training documents were being learned by heart.",
-        "Halve model.optimizer.lr, lower trainer.max_epochs, or smooth the labels.",
+        "Halve model.optimizer.lr, lower trainer.max_epochs, or set model.label_smoothing=0.1.",
     )
 
 
@@ -91,8 +92,8 @@ def _few_documents(results: RunResults, findings: Findings) -> Advice | None:
         return None
     weakest = sorted(findings.classes, key=lambda row: row.f1)[:3]
     return Advice(
-        f"Half of the labels had {middle:.0f} training documents or fewer. With so few, word counts "
-        "are hard to beat.",
+        f"Half of the labels had {middle:.0f} training documents or fewer. With so few, word "
+        "counts are hard to beat.",
         "Label more documents, first of the weakest labels: "
         + ", ".join(f"{row.label} (F1 {row.f1:.2f})" for row in weakest)
         + ".",
@@ -116,8 +117,8 @@ def _labels_never_given(results: RunResults, findings: Findings) -> Advice | Non
         return None
     shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
     return Advice(
-        f"{len(missing)} of {len(results.labels)} labels were never given to any document: {shown}.",
-        "Weight the labels by how rare they are (class weights: balanced), or label more of them.",
+        f"{len(missing)} of {len(results.labels)} labels were never given to a document: {shown}.",
+        "Weight the labels by how rare they are (balanced class weights), or label more of them.",
     )
 
 

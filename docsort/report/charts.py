@@ -2,8 +2,8 @@
 
 Colours are CSS variables of the page, so that a chart follows light and dark. matplotlib knows no
 variables: it draws in stand-in colours, exchanged in the finished SVG. No label or document text
-is ever drawn: names belong into the HTML around a chart, where they are escaped and any script
-has its glyphs.
+is ever drawn: names and keys belong into the HTML around a chart, where they are escaped and any
+script has its glyphs.
 """
 
 import io
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from docsort.report.calibration import Reliability
 from docsort.report.curves import Coverage, LengthBin, PrecisionRecall
@@ -39,8 +39,8 @@ _VARIABLES = {
     THIRD: "var(--third)",
 }
 HIGHLIGHTS = (WARM, ACCENT, THIRD)
-# 5 inches are 360 points: on a 360 pixel phone a point is about a pixel, so 11 stays readable.
-_SIZE_INCHES = (5.0, 3.1)
+# 324 points wide: on a 360 pixel phone a point is about a pixel, so that size 11 stays readable.
+_SIZE_INCHES = (4.5, 2.9)
 _STYLE = {
     "svg.hashsalt": "docsort",
     "svg.fonttype": "none",
@@ -59,11 +59,10 @@ _STYLE = {
     "ytick.color": LINE,
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
+    "xtick.major.pad": 7,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "legend.fontsize": 11,
 }
 
 
@@ -71,10 +70,9 @@ def learning_losses(points: Sequence[LearningPoint]) -> str:
     """Training and validation loss over epochs."""
 
     def draw(axes: Axes) -> None:
-        _series(axes, points, "train_loss", MUTED, "training")
-        _series(axes, points, "val_loss", ACCENT, "validation", marker="o")
+        _series(axes, points, "train_loss", MUTED)
+        _series(axes, points, "val_loss", ACCENT, marker="o")
         axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-        axes.legend(loc="upper right")
 
     return _svg(draw, "learning-loss", "Training and validation loss over epochs")
 
@@ -83,7 +81,7 @@ def learning_f1(points: Sequence[LearningPoint]) -> str:
     """Validation macro F1 over epochs."""
 
     def draw(axes: Axes) -> None:
-        _series(axes, points, "val_macro_f1", ACCENT, "validation", marker="o")
+        _series(axes, points, "val_macro_f1", ACCENT, marker="o")
         axes.set(xlabel="epoch", ylabel="macro F1 on validation")
         _percent(axes.yaxis)
 
@@ -112,10 +110,9 @@ def reliability_diagram(after: Reliability, before: Reliability | None = None) -
     def draw(axes: Axes) -> None:
         axes.plot((0, 1), (0, 1), color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         if before is not None:
-            _dots(axes, before, WARM, "before scaling", hollow=True)
-        _dots(axes, after, ACCENT, "as served")
+            _dots(axes, before, WARM, hollow=True)
+        _dots(axes, after, ACCENT)
         axes.set(xlabel="confidence", ylabel="came true", xlim=(0, 1.02), ylim=(0, 1.02))
-        axes.legend(loc="upper left", handletextpad=0.3)
         _percent(axes.xaxis, axes.yaxis)
 
     return _svg(draw, "reliability", "Share that came true against the confidence given")
@@ -152,10 +149,9 @@ def length_bars(bins: Sequence[LengthBin]) -> str:
         axes.errorbar(
             places, accuracy, errors.clip(min=0), fmt="o", color=ACCENT, markersize=6, linewidth=1.6
         )
-        names = [f"{b.low}–{b.high}" if b.high > b.low else f"{b.low}" for b in bins]
-        axes.set_xticks(places, names, fontsize=10 if len("".join(names)) < 42 else 8.5)
+        axes.set_xticks(places, [f"≤ {each.high}" for each in bins])
         floor = max(0.0, min(each.low_95 for each in bins) - 0.02)
-        axes.set(xlabel="tokens in the document", ylabel="accuracy")
+        axes.set(xlabel="tokens in the document, up to", ylabel="accuracy")
         axes.set(ylim=(floor, 1 + 0.04 * (1 - floor)), xlim=(-0.6, len(bins) - 0.4))
         axes.grid(visible=False, axis="x")
         _percent(axes.yaxis)
@@ -163,9 +159,8 @@ def length_bars(bins: Sequence[LengthBin]) -> str:
     return _svg(draw, "length", "Accuracy by document length")
 
 
-def _dots(axes: Axes, measured: Reliability, color: str, label: str, hollow: bool = False) -> None:
+def _dots(axes: Axes, measured: Reliability, color: str, hollow: bool = False) -> None:
     """A dot for each bin, its area telling how much the bin holds."""
-    axes.plot(measured.confidence, measured.came_true, color=color, linewidth=1, alpha=0.7)
     axes.scatter(
         measured.confidence,
         measured.came_true,
@@ -174,13 +169,12 @@ def _dots(axes: Axes, measured: Reliability, color: str, label: str, hollow: boo
         edgecolor=color,
         linewidth=1.4,
         alpha=0.85,
-        label=label,
     )
 
 
 def _percent(*axis: Axis) -> None:
     for each in axis:
-        each.set_major_formatter(PercentFormatter(1, symbol="%"))
+        each.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
 
 
 def _series(
@@ -188,7 +182,6 @@ def _series(
     points: Sequence[LearningPoint],
     name: str,
     color: str,
-    label: str,
     marker: str | None = None,
 ) -> None:
     measured = [point for point in points if getattr(point, name) is not None]
@@ -196,7 +189,6 @@ def _series(
         [point.epoch for point in measured],
         [getattr(point, name) for point in measured],
         color=color,
-        label=label,
         marker=marker if marker or len(measured) > 1 else "o",
         markersize=4,
     )

@@ -98,6 +98,7 @@ def measure(results: RunResults) -> Findings:
     task, labels, truth = results.task, results.labels, results.truth
     predicted = decide(results.probabilities, task, results.thresholds)
     right = _right(truth, predicted)
+    confidence = document_confidence(results.probabilities, task, results.thresholds)
     baseline = _baseline_predicted(results)
     matrix = confusion(truth, predicted, len(labels), task)
     truth_DC = as_indicators(truth, len(labels), task)
@@ -114,9 +115,7 @@ def measure(results: RunResults) -> Findings:
         precision_recall=precision_recall(truth_DC, results.probabilities, labels),
         served_reliability=reliability(truth, results.probabilities, task),
         raw_reliability=_raw_reliability(results),
-        coverage=coverage(
-            right, document_confidence(results.probabilities, task, results.thresholds)
-        ),
+        coverage=coverage(right, confidence),
         lengths=() if results.tokens is None else accuracy_by_length(right, results.tokens),
         num_read_in_part=_num_read_in_part(results),
         mistakes=_mistakes(results, predicted),

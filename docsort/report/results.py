@@ -87,9 +87,10 @@ class RunResults:
             self._check_length(name, self.num_documents)
         for name in ("thresholds", "baseline_thresholds", "train_counts"):
             self._check_length(name, len(self.labels))
-        if self.tokens is not None and self.tokens_read is not None:
-            if np.any(self.tokens_read > self.tokens):
-                raise ValueError("tokens_read is above tokens for some document")
+        if self.tokens is None or self.tokens_read is None:
+            return
+        if np.any(self.tokens_read > self.tokens):
+            raise ValueError("tokens_read is above tokens for some document")
 
     def _check_length(self, name: str, wanted: int) -> None:
         value = getattr(self, name)
