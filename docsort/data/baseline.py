@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from docsort.data.corpus import Task
 from docsort.data.labels import LabelPairs
 from docsort.data.splits import few_per_label
+from docsort.data.targets import as_targets
 
 MAX_DOCUMENTS = 20_000
 MIN_OF_EACH_LABEL = 10
@@ -53,10 +54,9 @@ class LinearBaseline:
         task: Task,
     ) -> Self:
         """``labels`` holds a name a document, or a list of names for multi_label."""
-        pairs = _pairs(labels, tuple(label_names))
-        chosen = _sample(pairs)
-        truth_DC = np.zeros((pairs.num_documents, len(label_names)), dtype=bool)
-        truth_DC[pairs.document_P, pairs.code_P] = True
+        truth_DC = _indicators(labels, tuple(label_names), task)
+        num_given = len(truth_DC)
+        chosen = _sample(LabelPairs(*np.nonzero(truth_DC), tuple(label_names), num_given))
         truth_DC = truth_DC[chosen]
         vectorizer = TfidfVectorizer(
             ngram_range=(1, 2),
@@ -74,7 +74,7 @@ class LinearBaseline:
             for truth_D in truth_DC.T
         )
         constants = tuple(truth_DC.mean(axis=0).tolist())
-        return cls(vectorizer, classifiers, constants, task, pairs.num_documents, len(chosen))
+        return cls(vectorizer, classifiers, constants, task, num_given, len(chosen))
 
     def probabilities(self, texts: Sequence[str]) -> Floats:
         """(D, C), in the order of ``label_names``; rows sum to 1 for single_label."""
@@ -98,15 +98,14 @@ class LinearBaseline:
         return probabilities_DC
 
 
-def _pairs(labels: Sequence[str] | Sequence[Sequence[str]], names: tuple[str, ...]) -> LabelPairs:
-    codes = {name: code for code, name in enumerate(names)}
-    listed = [[label] if isinstance(label, str) else label for label in labels]
-    return LabelPairs(
-        np.repeat(np.arange(len(listed)), [len(some) for some in listed]),
-        np.array([codes[label] for some in listed for label in some], dtype=np.int64),
-        names,
-        len(listed),
-    )
+def _indicators(
+    labels: Sequence[str] | Sequence[Sequence[str]], names: tuple[str, ...], task: Task
+) -> npt.NDArray[np.bool_]:
+    """(D, C): document d carries label c."""
+    targets = as_targets(labels, names, task)
+    if targets.ndim == 1:
+        return targets[:, None] == np.arange(len(names))
+    return targets.astype(np.bool_)
 
 
 def _sample(pairs: LabelPairs) -> npt.NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """The settings of the `data` group, checked. Mirrors conf/data/*.yaml; reads no file."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from docsort.core.errors import ConfigError
 
@@ -44,9 +44,8 @@ class DataSettings:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        _one_of("source", self.source, ("table", "library_docs", "hub", "newsgroups", "folder"))
-        _one_of("bad_rows", self.bad_rows, ("drop", "refuse"))
-        _one_of("rare_labels", self.rare_labels, ("refuse", "drop"))
+        for key, kind in get_type_hints(DataSettings).items():
+            _of_type(key, getattr(self, key), kind)
         for key in ("val_share", "test_share"):
             _check(key, getattr(self, key), 0 < getattr(self, key) < 1, "a share between 0 and 1")
         if self.val_share + self.test_share >= 1:
@@ -119,6 +118,16 @@ class DataSettings:
 
 def _one_of(key: str, value: str, accepted: tuple[str, ...]) -> None:
     _check(key, value, value in accepted, "one of " + ", ".join(accepted))
+
+
+def _of_type(key: str, value: Any, hint: Any) -> None:
+    """A word where a number belongs, or a number where a file's name does, is told early."""
+    if get_origin(hint) is Literal:
+        return _one_of(key, value, get_args(hint))
+    kinds = get_args(hint) or (hint,)
+    exact = type(value) in kinds or (float in kinds and type(value) is int)
+    words = {int: "a whole number", float: "a number", str: "text", type(None): "null"}
+    _check(key, value, exact, " or ".join(words[kind] for kind in kinds))
 
 
 def _check(key: str, value: object, ok: bool, accepted: str) -> None:

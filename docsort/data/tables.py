@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -257,11 +258,14 @@ def _json_array(values: list[Any]) -> pa.Array:
     return pa.array(values, pa.list_(pa.string()) if is_list else pa.string())
 
 
-def _parquet(file: Path) -> pa.parquet.ParquetFile:
-    try:
-        return pa.parquet.ParquetFile(open_plain(file))
-    except pa.ArrowInvalid:
-        raise DataError(f"{file} is not a whole parquet file; was it cut off?") from None
+@contextmanager
+def _parquet(file: Path) -> Iterator[pa.parquet.ParquetFile]:
+    with open_plain(file) as raw:
+        try:
+            parquet = pa.parquet.ParquetFile(raw)
+        except pa.ArrowInvalid:
+            raise DataError(f"{file} is not a whole parquet file; was it cut off?") from None
+        yield parquet
 
 
 def _parquet_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:

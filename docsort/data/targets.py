@@ -1,0 +1,33 @@
+"""Label names to the numbers that losses and metrics take. Sees no text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from docsort.core.errors import DataError
+from docsort.data.corpus import Task
+
+
+def as_targets(
+    labels: Sequence[str] | Sequence[Sequence[str]], names: Sequence[str], task: Task
+) -> npt.NDArray[np.int64] | npt.NDArray[np.bool_]:
+    """Class indices, int64 (D,), for one label a document; bool (D, C) for several.
+
+    Raises:
+        DataError: a label that is not among ``names``.
+    """
+    class_of = {name: c for c, name in enumerate(names)}
+    listed = [[each] if isinstance(each, str) else list(each) for each in labels]
+    unknown = sorted({label for own in listed for label in own} - set(class_of))
+    if unknown:
+        raise DataError(
+            f"the model does not know {len(unknown)} of the labels, such as {unknown[0]!r}; it was "
+            f"trained on: {', '.join(names)}"
+        )
+    if task == "single_label":
+        return np.array([class_of[own[0]] for own in listed], dtype=np.int64)
+    targets_DC = np.zeros((len(listed), len(class_of)), dtype=np.bool_)
+    for d, own in enumerate(listed):
+        targets_DC[d, [class_of[label] for label in own]] = True
+    return targets_DC

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from docsort.core.errors import DataError
+from docsort.data.labels import LabelPairs
+from docsort.data.splits import by_time, few_per_label, joined, share_out, without_rare_labels
+
+SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
+
+
+def single(*codes: int) -> LabelPairs:
+    names = tuple("abcdefgh"[: max(codes) + 1])
+    return LabelPairs(np.arange(len(codes)), np.array(codes), names, len(codes))
+
+
+def multi(*codes: tuple[int, ...]) -> LabelPairs:
+    pairs = [(d, c) for d, some in enumerate(codes) for c in some]
+    documents, flat = (np.array(side) for side in zip(*pairs, strict=True))
+    return LabelPairs(documents, flat, tuple("abcdefgh"[: flat.max() + 1]), len(codes))
+
+
+def sizes(places: dict[str, np.ndarray]) -> dict[str, int]:
+    return {name: len(place) for name, place in places.items()}
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        (3, {"train": 1, "test": 1, "val": 1}),
+        (5, {"train": 3, "test": 1, "val": 1}),
+        (10, {"train": 7, "test": 2, "val": 1}),
+        (100, {"train": 70, "test": 20, "val": 10}),
+    ],
+)
+def test_shares_of_one_label(documents: int, expected: dict[str, int]) -> None:
+    places = share_out(single(*[0] * documents), np.arange(documents), SHARES, seed=0)
+    assert sizes(places) == expected
+    assert sorted(np.concatenate(list(places.values()))) == list(range(documents))
+
+
+def test_every_label_has_its_share() -> None:
+    labels = single(*[0] * 50, *[1] * 20, *[2] * 3)
+    places = share_out(labels, np.arange(73), SHARES, seed=0)
+    for split, expected in {"train": [35, 14, 1], "val": [5, 2, 1], "test": [10, 4, 1]}.items():
+        assert np.bincount(labels.code_P[places[split]]).tolist() == expected
+
+
+def test_clusters_stay_whole() -> None:
+    rng = np.random.default_rng(0)
+    cluster_D = rng.integers(0, 60, size=200)
+    places = share_out(single(*rng.integers(0, 3, size=200)), cluster_D, SHARES, seed=0)
+    homes = [set(cluster_D[place]) for place in places.values()]
+    assert not homes[0] & homes[1] and not homes[0] & homes[2] and not homes[1] & homes[2]
+    assert sizes(places)["train"] == pytest.approx(140, abs=12)
+
+
+def test_one_great_cluster_leaves_the_rest_to_the_others() -> None:
+    cluster_D = np.array([0] * 10 + [1, 2])
+    places = share_out(single(*[0] * 12), cluster_D, SHARES, seed=0)
+    assert sizes(places) == {"train": 10, "test": 1, "val": 1}
+
+
+def test_the_seed_decides() -> None:
+    labels, clusters = single(*[0] * 40), np.arange(40)
+    first, again, other = (share_out(labels, clusters, SHARES, seed)["test"] for seed in (1, 1, 2))
+    assert first.tolist() == again.tolist()
+    assert first.tolist() != other.tolist()
+
+
+def test_a_document_counts_as_its_rarest_label() -> None:
+    labels = multi(*[(0,)] * 20, *[(0, 1)] * 10, *[()] * 10)
+    assert labels.rarest().tolist() == [0] * 20 + [1] * 10 + [2] * 10
+    places = share_out(labels, np.arange(40), SHARES, seed=0)
+    assert sum(20 <= d < 30 for d in places["test"]) == 2
+
+
+def test_folds_cover_everything_once() -> None:
+    shares = {str(k): 1 / 5 for k in range(5)}
+    folds = share_out(single(*[0] * 25, *[1] * 10), np.arange(35), shares, seed=0)
+    assert [len(place) for place in folds.values()] == [7] * 5
+
+
+def test_time_gives_the_newest_to_test() -> None:
+    time_D = np.array([5.0, 1, 9, 3, 7, 2, 8, 4, 6, 0])
+    places = by_time(time_D, np.arange(10), SHARES)
+    assert time_D[places["test"]].tolist() == [9, 8]
+    assert time_D[places["val"]].tolist() == [7]
+
+
+def test_copies_are_as_old_as_the_oldest_and_equal_times_stay_together() -> None:
+    cluster_D = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 0])
+    assert 9 in by_time(np.arange(10.0), cluster_D, SHARES)["train"]
+    same = by_time(np.array([1.0] * 5 + [2.0] * 5), np.arange(10), {"train": 0.7, "test": 0.3})
+    assert same["test"].tolist() == [5, 6, 7, 8, 9]
+
+
+def test_joined_follows_chains() -> None:
+    ids = joined(np.array([0, 0, 1, 2, 3]), np.array([5, 6, 6, 7, 8]))
+    assert len(set(ids[:3])) == 1
+    assert len(set(ids)) == 3
+
+
+def test_rare_labels_count_clusters_not_copies() -> None:
+    labels, clusters = single(0, 0, 0, 1, 1, 1), np.array([0, 1, 2, 3, 3, 4])
+    with pytest.raises(DataError, match=r"'b' \(2\)"):
+        without_rare_labels(labels, clusters, 3, "refuse")
+    kept, rare = without_rare_labels(labels, clusters, 3, "drop")
+    assert (kept.tolist(), rare) == ([0, 1, 2], {"b": 3})
+    assert without_rare_labels(labels, clusters, 2, "refuse")[1] == {}
+
+
+def test_few_per_label() -> None:
+    labels = single(*[0] * 10, *[1] * 2)
+    kept = few_per_label(labels, 4, seed=0)
+    assert np.bincount(labels.code_P[kept]).tolist() == [4, 2]
+    several = few_per_label(multi(*[(0, 1)] * 6), 3, seed=0)
+    assert len(several) == 3

@@ -1,0 +1,162 @@
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from docsort.core.errors import DataError
+from docsort.data import tables
+from docsort.data.fingerprints import check_utf8, sha256_of
+from docsort.data.tables import Columns, Rows, read_table
+
+Write = Callable[[str, str | bytes], str]
+COLUMNS = Columns("text", "label")
+
+
+def records(rows: Rows) -> list[tuple[int, str, object]]:
+    data = rows.dataset
+    return list(zip(data["row"], data["text"], data["label"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", 'label,text\n01,"a, ""b""\nc"\n\n NA ,é\n'),
+        ("t.tsv", 'label\ttext\n01\t"a, ""b""\nc"\nNA\té\n'),
+        ("bom.csv", '\ufefftext,label\r\n"a, ""b""\nc",01\r\né,NA\r\n'),
+        ("t.jsonl", '{"text": "a, \\"b\\"\\nc", "label": "01"}\n\n{"label": "NA", "text": "é"}\n'),
+    ],
+)
+def test_values_come_through_as_written(write: Write, name: str, content: str) -> None:
+    expected = [(0, 'a, "b"\nc', "01"), (1, "é", "NA")]
+    assert records(read_table(write(name, content), COLUMNS)) == expected
+    packed = write(name + ".gz", gzip.compress(content.encode()))
+    assert records(read_table(packed, COLUMNS)) == expected
+
+
+def test_parquet(tmp_path: Path) -> None:
+    table = pa.table({"n": [7, 8], "body": ["a", None], "x": [1.5, 2.5]})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    rows = read_table(tmp_path / "t.parquet", Columns("body", "n"))
+    assert records(rows) == [(0, "a", "7"), (1, "", "8")]
+    assert rows.task == "single_label"
+
+
+def test_label_lists_and_separators_make_it_multi_label(write: Write, tmp_path: Path) -> None:
+    expected = [(0, "a", ["x", "y"]), (1, "b", []), (2, "c", None)]
+    lines = '{"text":"a","label":["y","x","y"]}\n{"text":"b","label":[]}\n{"text":"c"}\n'
+    from_json = read_table(write("t.jsonl", lines), COLUMNS)
+    assert from_json.task == "multi_label"
+    assert records(from_json) == expected
+    table = pa.table({"text": ["a", "b", "c"], "label": [["y", "x"], [], None]})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    assert records(read_table(tmp_path / "t.parquet", COLUMNS)) == expected
+    separated = read_table(write("t.csv", "text,label\na, y;x;\nb,\n"), COLUMNS, separator=";")
+    assert records(separated) == [(0, "a", ["x", "y"]), (1, "b", None)]
+
+
+def test_other_columns_are_read_under_our_names(write: Write) -> None:
+    columns = Columns("t", "l", split="part", group="t", time="when")
+    rows = read_table(write("t.csv", "t,l,part,when,z\na,b,test,2020,q\n"), columns)
+    assert rows.dataset[0] == {
+        "row": 0,
+        "text": "a",
+        "split": "test",
+        "group": "a",
+        "time": "2020",
+        "label": "b",
+    }
+
+
+def test_rows_are_numbered_across_batches(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "BATCH_ROWS", 2)
+    monkeypatch.setattr(tables, "BLOCK_BYTES", 32)
+    body = [f"text number {n}" for n in range(7)]
+    csv = "text,label\n" + "".join(f"{text},a\n" for text in body)
+    jsonl = "".join(f'{{"text": "{text}", "label": "a"}}\n' for text in body)
+    expected = [(n, text, "a") for n, text in enumerate(body)]
+    assert records(read_table(write("t.csv", csv), COLUMNS)) == expected
+    assert records(read_table(write("t.jsonl", jsonl), COLUMNS)) == expected
+
+
+def test_a_file_is_read_once_and_again_when_it_changes(write: Write, own_cache: Path) -> None:
+    file = write("t.csv", "text,label\na,x\n")
+    first = read_table(file, COLUMNS)
+    again = read_table(file, COLUMNS)
+    assert len(list(own_cache.iterdir())) == 1
+    assert first.dataset._fingerprint == again.dataset._fingerprint
+    write("t.csv", "text,label\nb,x\n")
+    assert records(read_table(file, COLUMNS)) == [(0, "b", "x")]
+    assert len(list(own_cache.iterdir())) == 2
+
+
+def test_an_interrupted_reading_leaves_nothing(write: Write, own_cache: Path) -> None:
+    with pytest.raises(DataError):
+        read_table(write("t.csv", "text,label\na,x\nb,y,z\n"), COLUMNS)
+    assert list(own_cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "", "is empty: it has no header"),
+        ("t.csv", "text,label\n", "is empty: it has a header but no rows"),
+        ("t.jsonl", "\n", "is empty"),
+        ("t.csv", "body,label\na,b\n", "no column 'text' (data.text_column=text). It has: body, l"),
+        ("t.csv", "text,text,label\na,b,c\n", "more than one column 'text'"),
+        ("t.csv", "text,label\na,b\nsecret,c,d\n", "record 3 (the header is record 1) has 3"),
+        ("t.csv", 'text,label\na,b\n"secret,c\n', "record 3"),
+        ("t.jsonl", '{"text": "a", "label": "b"}\n{"text": secret}\n', "line 2 is not JSON"),
+        ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
+        ("t.jsonl", '{"text": {"secret": 1}, "label": "b"}\n', "row 0 has neither text"),
+        ("t.xlsx", "secret", "its name must end in one of .csv, .tsv"),
+        ("t.parquet", "secret", "not a whole parquet file"),
+        ("t.csv.gz", "secret", "not a whole gzip file"),
+        ("t.csv", "text,label\na,é\nb,€\n".encode("cp1252"), "not UTF-8: line 2, byte 13."),
+    ],
+)
+def test_bad_files_are_told_without_their_text(
+    write: Write, name: str, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_table(write(name, content), COLUMNS)
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_truncated_gzip_file(write: Write) -> None:
+    whole = gzip.compress(b"text,label\n" + b"a,b\n" * 1000)
+    with pytest.raises(DataError, match="not a whole gzip file"):
+        read_table(write("t.csv.gz", whole[:-20]), COLUMNS)
+
+
+def test_a_missing_file_names_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        read_table("sub/none.csv", COLUMNS)
+    assert str(tmp_path / "sub/none.csv") in str(caught.value)
+    assert "looked for sub/none.csv" in str(caught.value)
+    with pytest.raises(DataError, match="is a folder"):
+        read_table(tmp_path, COLUMNS)
+
+
+@pytest.mark.parametrize("place", [0, 3, 4, 5, 7])
+def test_the_bad_byte_is_found_across_blocks(
+    write: Write, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    monkeypatch.setattr("docsort.data.fingerprints.BLOCK_BYTES", 4)
+    content = bytearray(b"a\n\nb\ncdefg\n")
+    content[place : place + 1] = b"\xe2\x82"  # the first two of a euro sign's three bytes
+    line = bytes(content[:place]).count(b"\n") + 1
+    with pytest.raises(DataError, match=f"line {line}, byte {place}"):
+        check_utf8(Path(write("t.txt", bytes(content))))
+
+
+def test_sha256_is_that_of_the_bytes(write: Write) -> None:
+    digest = sha256_of(Path(write("t.csv", b"abc")))
+    assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
