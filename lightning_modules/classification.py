@@ -43,6 +43,7 @@ class DocumentClassification(pl.LightningModule):
             settings.dropout,
             pretrained.tokenizer.pad_id,
         )
+        self.classifier.train()  # from_pretrained leaves an encoder in eval mode, without dropout
         self.val_metrics = _val_metrics(manifest)
 
     def forward(self, windows: DocumentWindows) -> torch.Tensor:
@@ -74,12 +75,6 @@ class DocumentClassification(pl.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        # the windows' ids become tensors pass by pass, in the classifier
-        return Batch(batch.windows, batch.targets.to(device, non_blocking=True))
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["docsort"] = model_files(self.manifest, self.classifier, self.tokenizer)
 
@@ -87,7 +82,7 @@ class DocumentClassification(pl.LightningModule):
         smoothing = self.settings.label_smoothing
         if self.manifest.task == "single_label":
             return F.cross_entropy(logits_DC, targets, label_smoothing=smoothing)
-        smoothed_DC = targets * (1 - smoothing) + smoothing / 2
+        smoothed_DC = targets.float() * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(logits_DC, smoothed_DC)
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, WindowPlan
 from docsort.data.corpus import Corpus
+from docsort.data.targets import as_targets
 from lightning_modules.sampler import SimilarLengthBatches
 
 # Validation needs no gradients, so several training batches fit in one.
@@ -20,7 +21,7 @@ EVAL_BATCH_FACTOR = 4
 
 @dataclass
 class Batch:
-    """Documents of one step. ``targets``: int64 (D,) or, for several labels each, fp32 (D, C)."""
+    """Documents of one step. ``targets``: int64 (D,) or, for several labels each, bool (D, C)."""
 
     windows: DocumentWindows
     targets: torch.Tensor
@@ -46,7 +47,6 @@ class DocumentDataModule(pl.LightningDataModule):
         super().__init__()
         self._corpus, self._tokenizer, self._plan = corpus, tokenizer, plan
         self._batch_size, self._seed = batch_size, seed
-        self._class_of = {label: c for c, label in enumerate(corpus.labels)}
         self.splits: dict[str, Dataset] = {}
 
     def setup(self, stage: str) -> None:
@@ -59,7 +59,7 @@ class DocumentDataModule(pl.LightningDataModule):
         train = self.splits["train"]
         trainer = self.trainer
         sampler = SimilarLengthBatches(
-            np.asarray(train.with_format("numpy")["num_tokens"]),
+            train.with_format("numpy")["num_tokens"][:],
             self._batch_size,
             self._seed,
             rank=trainer.global_rank if trainer else 0,
@@ -69,12 +69,20 @@ class DocumentDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         # longest first: a batch too large for the memory is found in the sanity check
-        val = self.splits["val"].sort("num_tokens", reverse=True)
+        val = self.splits["val"]
+        longest_first = np.argsort(val.with_format("numpy")["num_tokens"][:], kind="stable")[::-1]
+        val = val.select(longest_first)
         if self.trainer and self.trainer.world_size > 1:
             val = val.shard(self.trainer.world_size, self.trainer.global_rank)
         return DataLoader(
             val, batch_size=self._batch_size * EVAL_BATCH_FACTOR, collate_fn=self._collate
         )
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        # the windows' ids become tensors pass by pass, in the classifier
+        return Batch(batch.windows, batch.targets.to(device, non_blocking=True))
 
     def _tokenise(self, split: Dataset, name: str) -> Dataset:
         def with_tokens(rows: dict[str, list[str]]) -> dict[str, Any]:
@@ -89,13 +97,6 @@ class DocumentDataModule(pl.LightningDataModule):
 
     def _collate(self, rows: list[dict[str, Any]]) -> Batch:
         windows = DocumentWindows.of([row["token_ids"] for row in rows], self._plan)
-        return Batch(windows, self._targets([row["label"] for row in rows]))
-
-    def _targets(self, labels: list[Any]) -> torch.Tensor:
-        if self._corpus.task == "single_label":
-            return torch.tensor([self._class_of[str(label)] for label in labels])
-        targets_DC = torch.zeros(len(labels), len(self._class_of))
-        for d, own in enumerate(labels):
-            for label in own:
-                targets_DC[d, self._class_of[label]] = 1.0
-        return targets_DC
+        corpus = self._corpus
+        targets = as_targets([row["label"] for row in rows], corpus.labels, corpus.task)
+        return Batch(windows, torch.from_numpy(targets))

@@ -63,9 +63,9 @@ class ModelSettings:
         _check("max_windows", self.max_windows, self.max_windows >= 1, "a number from 1 up")
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "ModelSettings":
-        """From the resolved `model` group."""
-        return cls(**{**settings, "optimizer": OptimizerSettings(**settings["optimizer"])})
+    def of(cls, optimizer: Mapping[str, Any], **others: Any) -> "ModelSettings":
+        """From the resolved `model` group. Raises TypeError for a key that it doesn't have."""
+        return cls(**others, optimizer=OptimizerSettings(**optimizer))
 
 
 def _check(name: str, value: object, ok: bool, accepted: str) -> None:

@@ -13,42 +13,10 @@ from docsort.core.classifier import DocumentClassifier
 from docsort.core.golden import write_bundle
 from docsort.core.pretrained import load_pretrained
 
-WORDS = [
-    "the",
-    "a",
-    "of",
-    "and",
-    "in",
-    "to",
-    "is",
-    "for",
-    "market",
-    "price",
-    "bank",
-    "share",
-    "profit",
-    "team",
-    "goal",
-    "match",
-    "player",
-    "season",
-    "cell",
-    "gene",
-    "virus",
-    "patient",
-    "drug",
-    "trial",
-    "planet",
-    "star",
-    "orbit",
-    "light",
-    "mass",
-    "engine",
-    "wheel",
-    "road",
-    "car",
-    "fuel",
-]
+WORDS = """
+the a of and in to is for market price bank share profit team goal match player season cell gene
+virus patient drug trial planet star orbit light mass engine wheel road car fuel
+""".split()  # noqa: SIM905
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 GOLDEN_TEXTS = [
     "the profit of the bank",

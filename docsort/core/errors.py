@@ -54,3 +54,6 @@ class RequestError(DocsortError):
         self.type = type
         self.message = message
         self.index = index
+
+    def __str__(self) -> str:
+        return self.message if self.index is None else f"document {self.index}: {self.message}"

@@ -54,6 +54,11 @@ def parse_request(body: bytes, content_type: str | None) -> ClassifyRequest:
     return _parse_json(content)
 
 
+def check_request(texts: Sequence[str], top_k: int | None = None) -> ClassifyRequest:
+    """A request for a list of texts that did not come over HTTP. Raises RequestError."""
+    return ClassifyRequest(_check_list(list(texts)), False, _check_top_k(top_k))
+
+
 def render_answer(
     request: ClassifyRequest,
     predictions: Sequence[Prediction],
@@ -150,7 +155,10 @@ def _parse_parameters(parameters: Any) -> int | None:
         return None
     if not isinstance(parameters, dict) or set(parameters) - {"top_k"}:
         raise RequestError(422, "bad_parameters", 'parameters must be {"top_k": N} or be left out')
-    top_k = parameters.get("top_k")
+    return _check_top_k(parameters.get("top_k"))
+
+
+def _check_top_k(top_k: Any) -> int | None:
     if top_k is not None and (type(top_k) is not int or top_k < 1):
         raise _bad_top_k("is not a whole number from 1 up")
     return top_k

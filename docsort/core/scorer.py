@@ -37,13 +37,16 @@ class Scorer:
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> "Scorer":
         """Read a bundle. Raises BundleError, or ConfigError where the device is not to be had."""
-        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(
-                f"device={device}: this machine has no GPU that torch can use; use cpu"
-            )
         bundle = read_bundle(path)
         classifier, tokenizer = load_model(bundle)
-        return cls(bundle, classifier.to(device), tokenizer)
+        return cls(bundle, classifier, tokenizer).to(device)
+
+    def to(self, device: str) -> "Scorer":
+        """This scorer with its classifier on another device. Raises ConfigError without a GPU."""
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(f"device={device}: torch can use no GPU on this machine; use cpu")
+        self._classifier.to(device)
+        return self
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -59,18 +62,20 @@ class Scorer:
         All are held in memory at once: give thousands at the most. A document without a single
         token is scored as what an empty text scores; its receipt says 0 tokens.
         """
+        logits_DC, receipts = self.logits(documents)
+        temperature = self.bundle.calibration.temperature
+        rows = to_probabilities(logits_DC, self.task, temperature).numpy()
+        return [Prediction(row, seen) for row, seen in zip(rows, receipts, strict=True)]
+
+    def logits(self, documents: Sequence[str]) -> tuple[torch.Tensor, tuple[Receipt, ...]]:
+        """fp32 logits (D, C) on the CPU, before any temperature, and receipts."""
         if not documents:
-            return []
+            return torch.empty(0, len(self.labels)), ()
         windows = DocumentWindows.of(self._tokenizer.encode(documents), self._plan)
         with torch.inference_mode():
-            logits_DC = self._classifier(windows)
-            probabilities_DC = to_probabilities(
-                logits_DC, self.task, self.bundle.calibration.temperature
-            )
-        rows = probabilities_DC.cpu().numpy()
-        return [Prediction(row, seen) for row, seen in zip(rows, windows.receipts, strict=True)]
+            return self._classifier(windows).cpu(), windows.receipts
 
-    def decide(self, prediction: Prediction) -> list[str]:
-        """The labels that a prediction amounts to, highest probability first."""
+    def decide(self, probabilities_C: np.ndarray) -> list[str]:
+        """The labels that a document's probabilities amount to, highest probability first."""
         thresholds = self.bundle.calibration.thresholds
-        return [self.labels[c] for c in decide(prediction.probabilities, self.task, thresholds)]
+        return [self.labels[c] for c in decide(probabilities_C, self.task, thresholds)]

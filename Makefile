@@ -1,0 +1,39 @@
+# What people type; .ci/run types the same. Everything lands in .venv and the ignored folders.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: setup system demo serve check format test bench trial clean
+
+setup: $(INSTALLED) system  ## everything into .venv; Java and Nginx from Debian's packages
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	scripts/venv "$(PYTHON)"
+	touch $@
+
+system:
+	@scripts/system-packages
+
+demo: setup  ## train, archive, serve and classify on the embedded corpus, in minutes
+	$(BIN)/python -m docsort.commands.demo
+
+serve: setup  ## what the demo built (or any archive in model_store), on port 1337 until Ctrl-C
+	$(BIN)/docsort serve
+
+check: $(INSTALLED)  ## format, lint, types, arrows between the packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,59 @@
+"""The command line: ``docsort VERB``. Picks the verb's file; imports nothing heavy before it."""
+
+import importlib
+import os
+import sys
+
+from docsort.core.errors import DocsortError
+
+VERBS = {
+    "audit": "read labelled data and tell what is wrong with it",
+    "train": "fine-tune, evaluate, write bundle and report",
+    "evaluate": "score a bundle or a checkpoint on labelled data",
+    "archive": "pack a bundle into an archive (.mar) in the model store",
+    "serve": "serve archives by TorchServe behind Nginx on port 1337",
+    "classify": "classify documents by a bundle or by a server",
+    "score": "classify a whole file",
+}
+USER_ERROR = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; returns the exit status: 0, or 2 when the user can put the error right."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else USER_ERROR
+    verb, rest = arguments[0], arguments[1:]
+    if verb in ("-V", "--version"):
+        from docsort import __version__
+
+        print(f"docsort {__version__}")
+        return 0
+    if verb not in VERBS:
+        print(f"docsort: there is no verb {verb!r}\n\n{usage()}", file=sys.stderr)
+        return USER_ERROR
+    return _run(verb, rest)
+
+
+def usage() -> str:
+    """The verbs, a line each."""
+    lines = [f"  {verb:<10}{does}" for verb, does in VERBS.items()]
+    return "usage: docsort VERB …\n\n" + "\n".join(lines) + "\n\ndocsort VERB --help tells more."
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    # transformers draws a progress bar for reading a few megabytes of local weights
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # tokenizers warns, and turns itself off, when a process forks after its threads have run
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        status: int = importlib.import_module(f"docsort.commands.{verb}").main(arguments)
+        return status
+    except DocsortError as error:
+        print(f"docsort {verb}: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f"docsort {verb}: stopped", file=sys.stderr)
+        return 130

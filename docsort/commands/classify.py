@@ -1,0 +1,104 @@
+"""``docsort classify``: documents from arguments, files or standard input, one answer each."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from docsort.core.errors import DataError
+
+EXCERPT_CHARACTERS = 60
+
+
+def main(argv: list[str]) -> int:
+    """Print one answer a document: a table, or with ``--json`` a line of JSON each."""
+    arguments = _parser().parse_args(argv)
+    texts = _texts(arguments)
+    if arguments.bundle:
+        answers = _by_bundle(arguments.bundle, texts, arguments.top_k)
+    else:
+        from docsort.serving.client import classify_at
+
+        answers = classify_at(
+            arguments.url, arguments.model, texts, arguments.version, arguments.top_k
+        )
+    if arguments.json:
+        for answer in answers:
+            print(json.dumps(answer, ensure_ascii=False))
+    else:
+        _print_table(texts, answers)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "docsort classify",
+        description="Classify documents by a bundle, or by a server that docsort serve runs.",
+    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--bundle", metavar="DIR", help="the bundle that docsort train wrote")
+    where.add_argument("--url", help="a server, as http://127.0.0.1:1337; needs --model")
+    parser.add_argument("--model", metavar="NAME", help="the model's name on the server")
+    parser.add_argument("--version", help="its version; default: the server's default version")
+    parser.add_argument("--file", metavar="FILE", action="append", default=[], help="one document")
+    parser.add_argument("--json", action="store_true", help="a line of JSON each")
+    parser.add_argument("--top-k", type=int, metavar="K", help="labels in each answer's scores")
+    parser.add_argument(
+        "text", nargs="*", help="documents; none, and no --file: standard input is one document"
+    )
+    return parser
+
+
+def _texts(arguments: argparse.Namespace) -> list[str]:
+    if arguments.url and not arguments.model:
+        raise DataError("--url needs --model NAME: which of the server's models to ask")
+    texts = [*arguments.text, *(_read(Path(file)) for file in arguments.file)]
+    return texts or [_decode(sys.stdin.buffer.read(), "standard input")]
+
+
+def _read(file: Path) -> str:
+    try:
+        return _decode(file.read_bytes(), str(file))
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _decode(content: bytes, source: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source} is not UTF-8 (byte {error.start}); convert it first") from None
+
+
+def _by_bundle(bundle: str, texts: list[str], top_k: int | None) -> list[dict[str, Any]]:
+    """The answers that a server would give: the same checks, the same fields."""
+    from docsort.core.rest import check_request, render_answer
+    from docsort.core.scorer import Scorer
+
+    request = check_request(texts, top_k)
+    scorer = Scorer.load(bundle)
+    name = str(scorer.bundle.provenance.get("name", Path(bundle).name))
+    answers = render_answer(request, scorer.score(texts), scorer.bundle, name, "bundle")
+    assert isinstance(answers, list)
+    return answers
+
+
+def _print_table(texts: list[str], answers: list[dict[str, Any]]) -> None:
+    table = Table("document", "label", "score", "tokens read")
+    for text, answer in zip(texts, answers, strict=True):
+        excerpt = " ".join(text.split())
+        if len(excerpt) > EXCERPT_CHARACTERS:
+            excerpt = excerpt[: EXCERPT_CHARACTERS - 1] + "…"
+        labels = answer["labels"] if "labels" in answer else [answer["label"]]
+        receipt = answer["receipt"]
+        table.add_row(
+            excerpt,
+            ", ".join(labels) or "(none)",
+            f"{answer['scores'][0]['score']:.3f}",
+            f"{receipt['tokens_read']} of {receipt['tokens']}",
+        )
+    Console().print(table, markup=False)

@@ -1,0 +1,64 @@
+"""``docsort evaluate``: a bundle or a checkpoint on a labelled file; the same files as training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from docsort.commands.hydra_verbs import output_dir, run_verb, settings_of
+from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
+from docsort.commands.provenance import report_lines
+from docsort.commands.show import metrics_table
+from docsort.core.errors import ConfigError
+from docsort.core.scorer import Scorer
+from docsort.data.load import load_labelled
+from docsort.data.settings import DataSettings
+from docsort.report.page import write_report
+from docsort.report.results import RunResults
+
+
+def main(argv: list[str]) -> int:
+    """Run ``docsort evaluate`` with Hydra overrides."""
+    return run_verb("evaluate", argv, evaluate)
+
+
+def evaluate(config: Mapping[str, Any]) -> float:
+    """Score one file. Returns its accuracy."""
+    folder, console = Path(output_dir()), Console()
+    file = config["data"]["test"]
+    if file is None:
+        raise ConfigError("data.test is missing: name the labelled file, as in data.test=FILE.csv")
+    # the settings of a table ask for a file to learn from; here the one file is all there is
+    settings = settings_of(DataSettings, "data", {**config["data"], "train": file})
+    rows = load_labelled(file, settings)
+    scorer = _scorer(config)
+    outcome = score_split(scorer, rows.dataset, Path(file).name)
+    metrics = split_metrics("test", outcome, scorer.bundle.calibration)
+    write_json(folder / "metrics.json", metrics)
+    write_predictions(folder / "predictions.parquet", outcome, scorer)
+    results = RunResults(
+        title=scorer.bundle.provenance["name"],
+        **outcome.report_fields(scorer.bundle),
+        config=config,
+        provenance={
+            **report_lines(scorer.bundle.provenance),
+            f"evaluated on {rows.source} (SHA-256)": rows.sha256,
+        },
+    )
+    write_report(folder / "report.html", results)
+    metrics_table(metrics, console)
+    print(f"metrics {folder / 'metrics.json'}\nreport  {folder / 'report.html'}")
+    return metrics["test/accuracy"]
+
+
+def _scorer(config: Mapping[str, Any]) -> Scorer:
+    bundle, checkpoint = config["bundle"], config["checkpoint"]
+    if (bundle is None) == (checkpoint is None):
+        raise ConfigError("give one of bundle=DIR and checkpoint=FILE")
+    if bundle is not None:
+        return Scorer.load(bundle, config["device"])
+    # imported here: a bundle is evaluated without Lightning
+    from lightning_modules.checkpoints import scorer_from_checkpoint
+
+    return scorer_from_checkpoint(Path(checkpoint)).to(config["device"])

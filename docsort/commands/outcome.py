@@ -1,0 +1,123 @@
+"""A scorer's answers on labelled documents, and the files that hold them. Trains nothing.
+
+Shapes: D documents, C classes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from datasets import Dataset
+from rich.progress import track
+
+from docsort.core.bundle import Bundle, Calibration
+from docsort.core.probabilities import Task, to_probabilities
+from docsort.core.scorer import Scorer
+from docsort.core.windows import Receipt
+from docsort.data.targets import as_targets
+from docsort.report.metrics import document_metrics
+
+# Documents scored at once: enough to group by length, few enough for a progress bar and memory.
+CHUNK_DOCUMENTS = 256
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scorer said of D labelled documents.
+
+    ``truth``: int (D,) or bool (D, C); ``logits_DC`` fp32, before any temperature; ``tokens`` and
+    ``tokens_read``: int (D,).
+    """
+
+    split: Dataset
+    task: Task
+    truth: np.ndarray
+    logits_DC: torch.Tensor
+    tokens: np.ndarray
+    tokens_read: np.ndarray
+
+    def probabilities_DC(self, temperature: float) -> np.ndarray:
+        """fp32 (D, C)."""
+        return to_probabilities(self.logits_DC, self.task, temperature).numpy()
+
+    def report_fields(self, bundle: Bundle) -> dict[str, Any]:
+        """The fields of a report's RunResults that follow from documents and bundle."""
+        calibration = bundle.calibration
+        return {
+            "task": self.task,
+            "labels": bundle.labels,
+            "truth": self.truth,
+            "probabilities": self.probabilities_DC(calibration.temperature),
+            "uncalibrated_probabilities": self.probabilities_DC(1.0),
+            "temperature": calibration.temperature,
+            "thresholds": calibration.thresholds,
+            "texts": self.split["text"],
+            "rows": np.asarray(self.split["row"]),
+            "tokens": self.tokens,
+            "tokens_read": self.tokens_read,
+        }
+
+
+def score_split(scorer: Scorer, split: Dataset, what: str) -> Outcome:
+    """Score all of a split's documents, under a progress bar. Raises DataError: unknown labels."""
+    truth = as_targets(split["label"], scorer.labels, scorer.task)
+    logits: list[torch.Tensor] = []
+    receipts: list[Receipt] = []
+    starts = range(0, len(split), CHUNK_DOCUMENTS)
+    for start in track(starts, description=f"scoring {what}", transient=True):
+        texts = split[start : start + CHUNK_DOCUMENTS]["text"]
+        logits_DC, seen = scorer.logits(texts)
+        logits.append(logits_DC)
+        receipts.extend(seen)
+    return Outcome(
+        split,
+        scorer.task,
+        truth,
+        torch.cat(logits),
+        np.array([receipt.tokens for receipt in receipts]),
+        np.array([receipt.tokens_read for receipt in receipts]),
+    )
+
+
+def split_metrics(name: str, outcome: Outcome, calibration: Calibration) -> dict[str, float]:
+    """The flat metrics of one split: ``test/accuracy`` and so on."""
+    probabilities_DC = outcome.probabilities_DC(calibration.temperature)
+    figures = document_metrics(
+        outcome.truth, probabilities_DC, outcome.task, calibration.thresholds
+    )
+    return {f"{name}/{figure}": value for figure, value in figures.items()}
+
+
+def write_predictions(path: Path, outcome: Outcome, scorer: Scorer) -> None:
+    """One row a document, in the file's order: row, label, predicted, score, probabilities, tokens.
+
+    ``score`` is the highest probability.
+    """
+    probabilities_DC = outcome.probabilities_DC(scorer.bundle.calibration.temperature)
+    predicted = [scorer.decide(row) for row in probabilities_DC]
+    single = scorer.task == "single_label"
+    columns: dict[str, Any] = {
+        "row": outcome.split["row"],
+        "label": outcome.split["label"],
+        "predicted": [names[0] for names in predicted] if single else predicted,
+        "score": probabilities_DC.max(axis=1),
+    }
+    for c, label in enumerate(scorer.labels):
+        columns[f"probability/{label}"] = probabilities_DC[:, c]
+    columns |= {"tokens": outcome.tokens, "tokens_read": outcome.tokens_read}
+    pq.write_table(pa.table({name: _plain(values) for name, values in columns.items()}), path)
+
+
+def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """JSON for people too: indented, in the given order."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _plain(values: Any) -> Any:
+    return values if isinstance(values, np.ndarray) else list(values)

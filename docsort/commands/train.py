@@ -1,0 +1,167 @@
+"""``docsort train``: a labelled table in; bundle, metrics, predictions and report out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+
+from docsort.commands.baseline_scores import BaselineScores, measure_baseline
+from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, settings_of
+from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
+from docsort.commands.provenance import provenance, report_lines
+from docsort.commands.show import metrics_table
+from docsort.core.bundle import Bundle, Calibration, Manifest
+from docsort.core.errors import ConfigError
+from docsort.core.golden import write_bundle
+from docsort.core.pretrained import Pretrained, check_window, load_pretrained
+from docsort.core.scorer import Scorer
+from docsort.data.corpus import Corpus
+from docsort.data.labels import label_pairs
+from docsort.data.load import load_corpus
+from docsort.data.settings import DataSettings
+from docsort.report.calibration import fit_temperature, tune_thresholds
+from docsort.report.page import write_report
+from docsort.report.results import LearningPoint, RunResults
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.fit import Fitted, fit
+from lightning_modules.settings import ModelSettings
+
+MAX_GOLDEN_DOCUMENTS = 8
+
+
+def main(argv: list[str]) -> int:
+    """Run ``docsort train`` with Hydra overrides; ``-m`` sweeps."""
+    return run_verb("train", argv, train)
+
+
+def train(config: Mapping[str, Any]) -> float:
+    """One run. Returns validation macro-F1, by which a sweep compares its runs."""
+    folder, console = Path(output_dir()), Console()
+    data_settings = settings_of(DataSettings, "data", config["data"])
+    model_settings = settings_of(ModelSettings.of, "model", config["model"])
+    resume = _existing(config["resume"])
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+
+    pretrained = load_pretrained(
+        model_settings.pretrained, model_settings.sha256, model_settings.attention_dropout
+    )
+    check_window(model_settings.window, pretrained.encoder)
+    corpus = load_corpus(data_settings, config["seed"])
+    manifest = _manifest(corpus, model_settings, pretrained, config)
+    plan = manifest.plan(pretrained.tokenizer)
+    _announce(corpus, console)
+    baseline = measure_baseline(corpus)
+    console.print(
+        f"linear baseline: {baseline.metrics['baseline/test/accuracy']:.4f} test accuracy"
+    )
+
+    module = DocumentClassification(pretrained, manifest, model_settings)
+    data = DocumentDataModule(
+        corpus, pretrained.tokenizer, plan, data_settings.batch_size, config["seed"]
+    )
+    fitted = fit(module, data, config["trainer"], folder, config["patience"], resume)
+    if not fitted.is_first_process:
+        return float("nan")
+    scorer = _calibrated_bundle(folder / "bundle", module, corpus, fitted)
+    metrics = _write_results(folder, scorer, corpus, fitted, baseline, config)
+    metrics_table(metrics, console)
+    print(f"bundle  {folder / 'bundle'}\nreport  {folder / 'report.html'}")
+    return metrics["val/macro_f1"]
+
+
+def _announce(corpus: Corpus, console: Console) -> None:
+    for note in corpus.notes:
+        console.print(note, markup=False)
+    sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
+    console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
+
+
+def _manifest(
+    corpus: Corpus, settings: ModelSettings, pretrained: Pretrained, config: Mapping[str, Any]
+) -> Manifest:
+    return Manifest(
+        task=corpus.task,
+        labels=corpus.labels,
+        window=settings.window,
+        overlap=settings.overlap,
+        max_windows=settings.max_windows,
+        pooling=settings.pooling,
+        provenance=provenance(corpus, pretrained, config, job_overrides()),
+    )
+
+
+def _calibrated_bundle(
+    path: Path, module: DocumentClassification, corpus: Corpus, fitted: Fitted
+) -> Scorer:
+    """Fit temperature and thresholds on validation, write the bundle, and read it back."""
+    classifier = module.classifier.cpu().eval()
+    scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer)
+    val = score_split(scorer, corpus.val, "val")
+    temperature = fit_temperature(val.logits_DC.numpy(), val.truth)
+    thresholds = None
+    if corpus.task == "multi_label":
+        thresholds = tune_thresholds(val.probabilities_DC(temperature), val.truth)
+    calibration = Calibration(temperature, thresholds)
+    metrics = split_metrics("val", val, calibration)
+    manifest = replace(
+        module.manifest,
+        calibration=calibration,
+        provenance={**module.manifest.provenance, "metrics": {**metrics, **fitted.metrics}},
+    )
+    golden = corpus.test["text"][:MAX_GOLDEN_DOCUMENTS]
+    return write_bundle(path, manifest, classifier, module.tokenizer, golden)
+
+
+def _write_results(
+    folder: Path,
+    scorer: Scorer,
+    corpus: Corpus,
+    fitted: Fitted,
+    baseline: BaselineScores,
+    config: Mapping[str, Any],
+) -> dict[str, float]:
+    """Score the test documents with the written bundle; write metrics, predictions and report."""
+    test = score_split(scorer, corpus.test, "test")
+    calibration = scorer.bundle.calibration
+    test_metrics = split_metrics("test", test, calibration)
+    metrics = {**test_metrics, **scorer.bundle.provenance["metrics"], **baseline.metrics}
+    write_json(folder / "metrics.json", metrics)
+    write_predictions(folder / "predictions.parquet", test, scorer)
+    results = RunResults(
+        title=corpus.name,
+        **test.report_fields(scorer.bundle),
+        baseline_probabilities=baseline.test_probabilities,
+        baseline_thresholds=baseline.thresholds,
+        train_counts=_label_counts(corpus),
+        learning=tuple(_learning_point(row) for row in fitted.learning_curve),
+        config=config,
+        provenance=report_lines(scorer.bundle.provenance),
+    )
+    write_report(folder / "report.html", results)
+    return metrics
+
+
+def _label_counts(corpus: Corpus) -> tuple[int, ...]:
+    pairs = label_pairs(corpus.train)
+    counts = dict(zip(pairs.names, pairs.counts().tolist(), strict=True))
+    return tuple(counts.get(label, 0) for label in corpus.labels)
+
+
+def _learning_point(row: Mapping[str, float]) -> LearningPoint:
+    return LearningPoint(
+        epoch=row["epoch"],
+        step=int(row["step"]),
+        train_loss=row["train_loss"],
+        val_loss=row["val_loss"],
+        val_macro_f1=row["val_macro_f1"],
+    )
+
+
+def _existing(checkpoint: str | None) -> Path | None:
+    if checkpoint is not None and not Path(checkpoint).is_file():
+        raise ConfigError(f"resume={checkpoint}: there is no such checkpoint")
+    return Path(checkpoint) if checkpoint else None
