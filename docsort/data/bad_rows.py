@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 
 from docsort.core.errors import DataError
-from docsort.data.tables import BATCH_ROWS, Rows
+from docsort.data.rows import BATCH_ROWS, Rows
 
 NAMED = 10  # rows named in a message; the rest are counted
 

@@ -56,7 +56,8 @@ class LinearBaseline:
         """``labels`` holds a name a document, or a list of names for multi_label."""
         truth_DC = _indicators(labels, tuple(label_names), task)
         num_given = len(truth_DC)
-        chosen = _sample(LabelPairs(*np.nonzero(truth_DC), tuple(label_names), num_given))
+        document_P, code_P = np.nonzero(truth_DC)
+        chosen = _sample(LabelPairs(document_P, code_P, tuple(label_names), num_given))
         truth_DC = truth_DC[chosen]
         vectorizer = TfidfVectorizer(
             ngram_range=(1, 2),
@@ -104,8 +105,9 @@ def _indicators(
     """(D, C): document d carries label c."""
     targets = as_targets(labels, names, task)
     if targets.ndim == 1:
-        return targets[:, None] == np.arange(len(names))
-    return targets.astype(np.bool_)
+        targets = targets[:, None] == np.arange(len(names))
+    truth_DC: npt.NDArray[np.bool_] = targets.astype(np.bool_)
+    return truth_DC
 
 
 def _sample(pairs: LabelPairs) -> npt.NDArray[np.int64]:

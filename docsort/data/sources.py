@@ -3,14 +3,17 @@
 Knows nothing of cleaning or splitting; a split that the source does not have is simply not there.
 """
 
-import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 
+from docsort.data.folders import read_folder
+from docsort.data.hub import read_hub
+from docsort.data.newsgroups import read_newsgroups
+from docsort.data.rows import Columns, Rows, row_schema, rows_from
 from docsort.data.settings import SPLITS, DataSettings
-from docsort.data.store import stored
-from docsort.data.tables import Columns, Rows, conform, read_table, row_schema
+from docsort.data.tables import read_table
 
 
 def open_sources(settings: DataSettings) -> dict[str, Rows]:
@@ -18,37 +21,61 @@ def open_sources(settings: DataSettings) -> dict[str, Rows]:
     return OPENERS[settings.source](settings)
 
 
-def _files(settings: DataSettings) -> dict[str, Rows]:
+def _given(settings: DataSettings) -> dict[str, str]:
+    """What the settings name for each split: a file, a folder, or a split of the data set."""
+    named = {split: getattr(settings, split) for split in SPLITS}
+    return {split: name for split, name in named.items() if name is not None}
+
+
+def _columns(settings: DataSettings, split: str) -> Columns:
+    """What says how to split is only read from what is split."""
     columns = Columns(settings.text_column, settings.label_column)
-    given = {name: getattr(settings, name) for name in SPLITS}
+    if split != "train":
+        return columns
+    ways = settings.split_column, settings.group_column, settings.time_column
+    return Columns(columns.text, columns.label, *ways)
+
+
+def _tables(settings: DataSettings) -> dict[str, Rows]:
     return {
-        name: read_table(path, columns, settings.label_separator)
-        for name, path in given.items()
-        if path is not None
+        split: read_table(path, _columns(settings, split), settings.label_separator)
+        for split, path in _given(settings).items()
     }
+
+
+def _folders(settings: DataSettings) -> dict[str, Rows]:
+    return {split: read_folder(Path(path)) for split, path in _given(settings).items()}
+
+
+def _hub(settings: DataSettings) -> dict[str, Rows]:
+    assert settings.dataset is not None, "DataSettings sees to it"
+    columns = {split: _columns(settings, split) for split in _given(settings)}
+    return read_hub(
+        settings.dataset,
+        settings.dataset_config,
+        _given(settings),
+        columns,
+        settings.label_separator,
+    )
+
+
+def _newsgroups(settings: DataSettings) -> dict[str, Rows]:
+    return read_newsgroups()
 
 
 def _library_docs(settings: DataSettings) -> dict[str, Rows]:
     # Here, not above: it imports all five libraries, which reading a csv must not wait for.
     from docsort.data.library_docs import build_library_docs
 
-    frame = build_library_docs()
-    table = pa.Table.from_pandas(frame[["row", "text", "label"]], preserve_index=False)
-    return {"train": _held_rows("library_docs", table)}
-
-
-def _held_rows(source: str, table: pa.Table) -> Rows:
-    """Rows of a table in memory; its SHA-256 is over texts and labels."""
-    schema = row_schema({name: name for name in table.column_names if name != "row"}, False)
-    table = conform(table, schema)
-    digest = hashlib.sha256()
-    for text, label in zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True):
-        digest.update(f"{len(text)}:{text}{len(label)}:{label}".encode())
-    key = ("held", source, digest.hexdigest())
-    return Rows(stored(key, schema, [table]), source, digest.hexdigest())
+    table = pa.Table.from_pandas(build_library_docs()[["text", "label"]], preserve_index=False)
+    schema = row_schema(("text", "label"), multi_label=False)
+    return {"train": rows_from("library_docs", schema, lambda: [table], None)}
 
 
 OPENERS: dict[str, Callable[[DataSettings], dict[str, Rows]]] = {
-    "table": _files,
+    "table": _tables,
+    "folder": _folders,
+    "hub": _hub,
+    "newsgroups": _newsgroups,
     "library_docs": _library_docs,
 }

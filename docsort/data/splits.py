@@ -52,14 +52,19 @@ def _strata(labels: LabelPairs, member_D: Ints, num_clusters: int) -> Ints:
 
 
 def _fill(sizes: list[int], shares: list[float]) -> list[int]:
-    """For each cluster, in order, the split that lacks the largest part of what it should get."""
+    """For each cluster, in order, the split that lacks the largest part of what it should get.
+
+    A split takes a cluster when it is empty, or when at least half of the cluster is lacking, so
+    that shares are rounded and not always rounded up.
+    """
     total = sum(sizes)
     want = [share * total for share in shares]
-    lacking = [1.0] * len(shares)
+    lack = want.copy()
     places = []
     for size in sizes:
-        place = lacking.index(max(lacking))
-        lacking[place] -= size / want[place]
+        open_to = [i for i in range(len(want)) if lack[i] == want[i] or lack[i] >= size / 2]
+        place = max(open_to or range(len(want)), key=lambda i: lack[i] / want[i])
+        lack[place] -= size
         places.append(place)
     return places
 

@@ -7,9 +7,10 @@ import pyarrow.parquet
 import pytest
 
 from docsort.core.errors import DataError
-from docsort.data import tables
+from docsort.data import file_formats
 from docsort.data.fingerprints import check_utf8, sha256_of
-from docsort.data.tables import Columns, Rows, read_table
+from docsort.data.rows import Columns, Rows
+from docsort.data.tables import read_table
 
 Write = Callable[[str, str | bytes], str]
 COLUMNS = Columns("text", "label")
@@ -71,8 +72,8 @@ def test_other_columns_are_read_under_our_names(write: Write) -> None:
 
 
 def test_rows_are_numbered_across_batches(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "BATCH_ROWS", 2)
-    monkeypatch.setattr(tables, "BLOCK_BYTES", 32)
+    monkeypatch.setattr(file_formats, "BATCH_ROWS", 2)
+    monkeypatch.setattr(file_formats, "BLOCK_BYTES", 32)
     body = [f"text number {n}" for n in range(7)]
     csv = "text,label\n" + "".join(f"{text},a\n" for text in body)
     jsonl = "".join(f'{{"text": "{text}", "label": "a"}}\n' for text in body)
@@ -102,7 +103,7 @@ def test_an_interrupted_reading_leaves_nothing(write: Write, own_cache: Path) ->
     ("name", "content", "message"),
     [
         ("t.csv", "", "is empty: it has no header"),
-        ("t.csv", "text,label\n", "is empty: it has a header but no rows"),
+        ("t.csv", "text,label\n", "is empty: it has no rows"),
         ("t.jsonl", "\n", "is empty"),
         ("t.csv", "body,label\na,b\n", "no column 'text' (data.text_column=text). It has: body, l"),
         ("t.csv", "text,text,label\na,b,c\n", "more than one column 'text'"),

@@ -1,0 +1,93 @@
+"""A Hugging Face data set, by name or from a folder, to rows by split. Cleans nothing."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset, load_from_disk
+from datasets.exceptions import DatasetNotFoundError
+
+from docsort.core.errors import DataError
+from docsort.data.rows import BATCH_ROWS, Columns, Rows, row_schema, rows_from
+
+
+def read_hub(
+    name: str,
+    config: str | None,
+    splits: Mapping[str, str],
+    columns: Mapping[str, Columns],
+    separator: str | None,
+) -> dict[str, Rows]:
+    """``splits`` maps our names to the data set's; a lone saved Dataset is its own "train".
+
+    Raises DataError: not to be had, no such split, a missing column.
+    """
+    found = _opened(name, config)
+    for ours, theirs in splits.items():
+        if theirs not in found:
+            raise DataError(
+                f"{name} has no split {theirs!r} (data.{ours}={theirs}). It has: "
+                f"{', '.join(found)}. Name one of them, or data.{ours}=null to split it off train."
+            )
+    return {
+        ours: _rows(f"{name}:{theirs}", found[theirs], columns[ours], separator)
+        for ours, theirs in splits.items()
+    }
+
+
+def _opened(name: str, config: str | None) -> dict[str, Dataset]:
+    try:
+        if _is_saved(Path(name)):
+            saved = load_from_disk(name)
+            return dict(saved) if isinstance(saved, DatasetDict) else {"train": saved}
+        return dict(load_dataset(name, config))
+    except (ConnectionError, FileNotFoundError, DatasetNotFoundError) as error:
+        raise DataError(
+            f"The data set {name!r} (data.dataset) can't be had: {error}. With no network, save it "
+            "elsewhere with dataset.save_to_disk(FOLDER) and give data.dataset=FOLDER; with one, "
+            "check the name at https://huggingface.co/datasets."
+        ) from None
+    except ValueError as error:  # an unknown configuration, which datasets lists
+        raise DataError(
+            f"{name} can't be loaded with data.dataset_config={config}: {error}"
+        ) from None
+
+
+def _is_saved(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
+
+
+def _rows(source: str, dataset: Dataset, columns: Columns, separator: str | None) -> Rows:
+    columns.check(source, dataset.column_names)
+    wanted = columns.wanted()
+    feature = dataset.features[columns.label]
+    listed = _list_item(feature) is not None
+    schema = row_schema(wanted, multi_label=listed or separator is not None)
+
+    def read() -> Iterator[pa.Table]:
+        names = list(dict.fromkeys(wanted.values()))
+        for batch in dataset.select_columns(names).with_format("arrow").iter(BATCH_ROWS):
+            table = {ours: batch[theirs] for ours, theirs in wanted.items()}
+            yield pa.table({**table, "label": _named(table["label"], feature)})
+
+    return rows_from(source, schema, read, separator)
+
+
+def _list_item(feature: Any) -> Any:
+    """What a feature lists: ``List(ClassLabel)`` gives ClassLabel, and ``Value`` None."""
+    return getattr(feature, "feature", None)
+
+
+def _named(column: Any, feature: Any) -> Any:
+    """Numbers of a ClassLabel become its names; -1, which stands for a hidden label, none."""
+    item = _list_item(feature)
+    kind = feature if item is None else item
+    if not isinstance(kind, ClassLabel):
+        return column
+    name_of = dict(enumerate(kind.names))
+    values = column.to_pylist()
+    if item is None:
+        return pa.array([name_of.get(value) for value in values], pa.string())
+    named = [None if some is None else [name_of.get(value) for value in some] for some in values]
+    return pa.array(named, pa.list_(pa.string()))

@@ -1,0 +1,154 @@
+"""What a source gives to three splits, in the way that the settings name. Reads no file.
+
+Whatever is made here never divides near-duplicates, nor a group of data.group_column.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow.compute as pc
+from datasets import Dataset
+
+from docsort.core.errors import DataError
+from docsort.data.bad_rows import counted
+from docsort.data.duplicates import duplicate_clusters, exact_clusters
+from docsort.data.labels import label_pairs
+from docsort.data.rows import BATCH_ROWS
+from docsort.data.settings import SPLITS, DataSettings
+from docsort.data.splits import Ints, by_time, joined, share_out, without_rare_labels
+from docsort.data.times import as_times
+
+# Near-duplicates are looked for in tables up to this size. In larger ones only exact copies (white
+# space and case folded) stay together: shingles and signatures would no longer fit in memory.
+MAX_NEAR_DUPLICATE_ROWS = 100_000
+
+SplitName = Literal["train", "val", "test"]
+SPLIT_WORDS: dict[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Three splits; ``given`` came as such. ``rare`` counts documents of labels left out."""
+
+    splits: dict[str, Dataset]
+    given: frozenset[str]
+    rare: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> Partition:
+    """``splits`` has "train" at least. Raises DataError; the same seed gives the same splits."""
+    if settings.split_column is not None:
+        splits = _by_column(splits["train"], settings.split_column)
+    _check_ways(splits, settings)
+    given = frozenset(splits) - {"train"}
+    if len(splits) == len(SPLITS):
+        return Partition(splits, given, {}, ())
+    whole = splits["train"]
+    cluster_D, notes = _clusters(whole)
+    if settings.group_column is not None:
+        cluster_D = joined(cluster_D, _groups(whole))
+    kept, rare = without_rare_labels(
+        label_pairs(whole), cluster_D, settings.min_per_label, settings.rare_labels
+    )
+    if rare:
+        splits = {name: _without_labels(split, set(rare)) for name, split in splits.items()}
+        whole, cluster_D = splits["train"], cluster_D[kept]
+    missing = [name for name in SPLITS if name not in splits]
+    places = _places(whole, cluster_D, missing, settings, seed)
+    made = {name: whole.select(place) for name, place in places.items()}
+    return Partition({**splits, **made}, given, rare, notes)
+
+
+def _by_column(dataset: Dataset, column: str) -> dict[str, Dataset]:
+    """Divides by the column ``split``; ``column`` is what the file calls it."""
+    words = np.array([word.strip().lower() for word in dataset["split"][:]])
+    unknown = ~np.isin(words, list(SPLIT_WORDS))
+    if unknown.any():
+        rows = np.asarray(dataset["row"][:])[unknown]
+        raise DataError(
+            f"data.split_column={column}: {counted(rows)} say neither train, val nor test "
+            f"(accepted: {', '.join(SPLIT_WORDS)})."
+        )
+    names = np.array([SPLIT_WORDS[word] for word in words])
+    found = {name: dataset.select(np.flatnonzero(names == name)) for name in SPLITS}
+    splits = {name: split for name, split in found.items() if len(split)}
+    if "train" not in splits:
+        raise DataError(f"data.split_column={column}: no row says train.")
+    return splits
+
+
+def _check_ways(splits: dict[str, Dataset], settings: DataSettings) -> None:
+    """A way to split that would have no effect is a mistake."""
+    if settings.fold is not None and "test" in splits:
+        raise DataError(
+            f"data.fold={settings.fold} makes the test split, but the data has one of its own; "
+            "leave one of them out."
+        )
+    for key in ("group_column", "time_column"):
+        if getattr(settings, key) is not None and len(splits) == len(SPLITS):
+            raise DataError(
+                f"data.{key}={getattr(settings, key)} says how to split, but train, val and test "
+                "are all given; leave it out."
+            )
+
+
+def _places(
+    whole: Dataset, cluster_D: Ints, missing: list[str], settings: DataSettings, seed: int
+) -> dict[str, Ints]:
+    """Positions in ``whole`` for "train" and each of the missing splits."""
+    shares = {name: cast(float, getattr(settings, f"{name}_share")) for name in missing}
+    if settings.fold is not None and settings.num_folds is not None:
+        folds = {str(fold): 1 / settings.num_folds for fold in range(settings.num_folds)}
+        test = share_out(label_pairs(whole), cluster_D, folds, seed)[str(settings.fold)]
+        rest = np.setdiff1d(np.arange(len(whole)), test)
+        del shares["test"]
+        if not shares:
+            return {"train": rest, "test": test}
+        shares = {"train": 1 - sum(shares.values()), **shares}
+        places = share_out(label_pairs(whole.select(rest)), cluster_D[rest], shares, seed)
+        return {"test": test, **{name: rest[place] for name, place in places.items()}}
+    shares = {"train": 1 - sum(shares.values()), **shares}
+    if settings.time_column is not None:
+        rows = np.asarray(whole["row"][:])
+        time_D = as_times(whole["time"][:], rows, settings.time_column)
+        return by_time(time_D, cluster_D, shares)
+    return share_out(label_pairs(whole), cluster_D, shares, seed)
+
+
+def _clusters(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
+    """(D,) ids of near-duplicates, or of exact ones where there are too many documents."""
+    if len(dataset) <= MAX_NEAR_DUPLICATE_ROWS:
+        return duplicate_clusters(dataset["text"][:]), ()
+    batches = dataset.select_columns(["text"]).iter(batch_size=BATCH_ROWS)
+    note = (
+        f"{len(dataset):,} documents: the split keeps exact copies together; near-duplicates are "
+        f"only looked for up to {MAX_NEAR_DUPLICATE_ROWS:,}."
+    )
+    return exact_clusters(text for batch in batches for text in batch["text"]), (note,)
+
+
+def _groups(dataset: Dataset) -> Ints:
+    """(D,) ids of the column ``group``; a row without one is a group of its own."""
+    groups = dataset.select_columns(["group"]).with_format("arrow")[:]["group"]
+    encoded = groups.combine_chunks().dictionary_encode()
+    ids: Ints = encoded.indices.to_numpy().astype(np.int64)
+    blank = pc.equal(pc.utf8_trim_whitespace(groups), "").to_numpy()
+    ids[blank] = len(encoded.dictionary) + np.arange(blank.sum())
+    return ids
+
+
+def _without_labels(dataset: Dataset, gone: set[str]) -> Dataset:
+    pairs = label_pairs(dataset)
+    bad_C = np.array([name in gone for name in pairs.names], dtype=bool)
+    out = np.unique(pairs.document_P[bad_C[pairs.code_P]])
+    return dataset.select(np.setdiff1d(np.arange(len(dataset)), out))

@@ -1,0 +1,129 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from docsort.core.errors import DataError
+from docsort.data import partition
+from docsort.data.corpus import Corpus
+from docsort.data.load import load_corpus
+from docsort.data.settings import DataSettings
+from tests.data.conftest import csv_of, distinct_text
+
+Write = Callable[[str, str | bytes], str]
+
+
+def table(extra: str, values: list[Any]) -> str:
+    """A csv of 3 documents of "b" for 4 of "a", with one more column."""
+    rows = [
+        f"{distinct_text(n)},{'aabaabb'[n % 7]},{value}" for n, value in enumerate(map(str, values))
+    ]
+    return "\n".join([f"text,label,{extra}", *rows]) + "\n"
+
+
+def corpus_of(file: str, seed: int = 1, **given: Any) -> Corpus:
+    return load_corpus(DataSettings(source="table", name="docs", train=file, **given), seed)
+
+
+def rows_of(corpus: Corpus) -> dict[str, list[int]]:
+    return {name: split["row"][:] for name, split in corpus.splits().items()}
+
+
+def test_a_split_column(write: Write) -> None:
+    words = ["train", "Validation", "test ", "dev", "training", "test", "train"] * 3
+    corpus = corpus_of(write("t.csv", table("part", words)), split_column="part")
+    rows = rows_of(corpus)
+    assert rows["val"] == [1, 3, 8, 10, 15, 17]
+    assert rows["test"] == [2, 5, 9, 12, 16, 19]
+    assert corpus.given == {"val", "test"}
+
+
+def test_a_split_column_without_val_has_it_split_off(write: Write) -> None:
+    words = ["train"] * 30 + ["test"] * 5
+    corpus = corpus_of(write("t.csv", table("part", words)), split_column="part")
+    assert rows_of(corpus)["test"] == list(range(30, 35))
+    assert (len(corpus.val), corpus.given) == (3, {"test"})
+
+
+def test_a_split_column_with_another_word(write: Write) -> None:
+    file = write("t.csv", table("part", ["train"] * 10 + ["hold-out"]))
+    with pytest.raises(DataError, match=r"data.split_column=part: 1 row \(10\).*accepted: train"):
+        corpus_of(file, split_column="part")
+
+
+def test_groups_stay_whole(write: Write) -> None:
+    groups = [f"customer {n % 20}" for n in range(140)]
+    for seed in range(3):
+        file = write("t.csv", table("customer", groups))
+        rows = rows_of(corpus_of(file, seed, group_column="customer"))
+        homes = [{row % 20 for row in some} for some in rows.values()]
+        assert sum(map(len, homes)) == len(set.union(*homes)) == 20
+
+
+def test_rows_without_a_group_are_not_one_group(write: Write) -> None:
+    groups = ["x", "x", *[""] * 98]
+    corpus = corpus_of(write("t.csv", table("customer", groups)), group_column="customer")
+    assert all(len(split) >= 5 for split in corpus.splits().values())
+
+
+@pytest.mark.parametrize(
+    "times",
+    [[n * 1.5 for n in range(70)], [f"2024-0{1 + n // 28}-{1 + n % 28:02d}" for n in range(70)]],
+)
+def test_time_puts_the_newest_into_test(write: Write, times: list[Any]) -> None:
+    order = [(n * 29) % 70 for n in range(70)]  # a permutation: the file isn't sorted
+    file = write("t.csv", table("when", [times[place] for place in order]))
+    rows = rows_of(corpus_of(file, time_column="when"))
+    age = {name: sorted(order[row] for row in some) for name, some in rows.items()}
+    assert age == {
+        "train": list(range(49)),
+        "val": list(range(49, 56)),
+        "test": list(range(56, 70)),
+    }
+
+
+def test_a_time_that_cannot_be_read(write: Write) -> None:
+    file = write("t.csv", table("when", [*["2024-01-01"] * 20, "yesterday"]))
+    with pytest.raises(DataError, match=r"data.time_column=when: 1 rows .* first in row 20"):
+        corpus_of(file, time_column="when")
+
+
+def test_folds_cover_the_table_once(write: Write) -> None:
+    file = write("t.csv", table("x", [0] * 70))
+    folds = [rows_of(corpus_of(file, fold=k, num_folds=5)) for k in range(5)]
+    assert sorted(row for fold in folds for row in fold["test"]) == list(range(70))
+    for fold in folds:
+        assert sorted(row for some in fold.values() for row in some) == list(range(70))
+        assert [len(fold[name]) for name in ("train", "val", "test")] == [51, 5, 14]
+
+
+def test_ways_to_split_that_would_do_nothing(write: Write) -> None:
+    file, other = write("t.csv", table("x", [0] * 70)), write("o.csv", csv_of(["a", "b"]))
+    words = write("w.csv", table("part", ["train"] * 9 + ["test"] * 9))
+    with pytest.raises(DataError, match=r"data.group_column=x .*all given"):
+        corpus_of(file, val=other, test=other, group_column="x")
+    with pytest.raises(DataError, match=r"data.fold=0 makes the test split"):
+        partition.partition(
+            dict(corpus_of(words, split_column="part").splits()),
+            DataSettings(source="newsgroups", name="n", fold=0, num_folds=5),
+            seed=1,
+        )
+
+
+def test_a_huge_table_keeps_exact_copies_together_and_says_so(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partition, "MAX_NEAR_DUPLICATE_ROWS", 50)
+    copies = f"  {distinct_text(999).upper()} ,a\n{distinct_text(999)},a\n"
+    corpus = corpus_of(write("t.csv", csv_of(["a", "b"] * 40) + copies))
+    homes = {name for name, rows in rows_of(corpus).items() if {80, 81} & set(rows)}
+    assert len(homes) == 1
+    assert "82 documents: the split keeps exact copies together" in corpus.notes[0]
+
+
+def test_multi_label_from_file_to_corpus(write: Write) -> None:
+    rows = [f"{distinct_text(n)},{'x;y' if n % 4 == 0 else 'y'}" for n in range(60)]
+    file = write("t.csv", "text,label\n" + "\n".join(rows) + "\n")
+    corpus = corpus_of(file, label_separator=";")
+    assert (corpus.task, corpus.labels) == ("multi_label", ("x", "y"))
+    assert sum(labels == ["x", "y"] for labels in corpus.test["label"]) == 3

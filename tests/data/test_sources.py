@@ -1,0 +1,160 @@
+import codecs
+import pickle
+import urllib.error
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sklearn.datasets
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from sklearn.utils import Bunch
+
+from docsort.core.errors import DataError
+from docsort.data import hub, newsgroups
+from docsort.data.load import load_corpus
+from docsort.data.settings import DataSettings
+from docsort.data.sources import open_sources
+from tests.data.conftest import distinct_text
+
+Write = Callable[[str, str | bytes], str]
+
+
+def of_hub(dataset: Path | str, **given: Any) -> DataSettings:
+    given = {"train": "train", "test": "test", **given}
+    return DataSettings(source="hub", name="docs", dataset=str(dataset), **given)
+
+
+def saved(folder: Path, label: Any, values: list[Any]) -> Path:
+    features = Features({"text": Value("string"), "label": label, "n": Value("int32")})
+    rows = {"text": ["a", "b", "c"], "label": values, "n": [1, 2, 3]}
+    dataset = Dataset.from_dict(rows, features=features)
+    DatasetDict({"train": dataset, "test": dataset.select([2])}).save_to_disk(folder)
+    return folder
+
+
+def test_a_saved_data_set_has_its_labels_named(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "saved", ClassLabel(names=["bad", "good"]), [1, 0, -1])
+    sources = open_sources(of_hub(folder))
+    assert sources["train"].dataset["label"][:] == ["good", "bad", ""]
+    assert sources["test"].dataset["text"][:] == ["c"]
+    assert sources["train"].source == f"{folder}:train"
+
+
+def test_a_saved_data_set_of_label_lists(tmp_path: Path) -> None:
+    kind = List(ClassLabel(names=["x", "y"]))
+    rows = open_sources(of_hub(saved(tmp_path / "saved", kind, [[1, 0], [], None])))["train"]
+    assert rows.task == "multi_label"
+    # `datasets` itself writes a missing list as an empty one or keeps it missing; both may come.
+    assert rows.dataset["label"][:2] == [["x", "y"], []]
+
+
+def test_a_lone_saved_data_set_is_split(tmp_path: Path) -> None:
+    rows = {"text": [distinct_text(n) for n in range(40)], "label": ["a", "b"] * 20}
+    Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
+    corpus = load_corpus(of_hub(tmp_path / "saved", test=None), seed=1)
+    assert [len(split) for split in corpus.splits().values()] == [28, 4, 8]
+
+
+def test_a_folder_of_files_is_a_data_set_too(tmp_path: Path, write: Write) -> None:
+    write("set/train.csv", "text,label\na,x\n")
+    write("set/test.csv", "text,label\nb,x\n")
+    assert open_sources(of_hub(tmp_path / "set"))["test"].dataset["text"][:] == ["b"]
+
+
+def test_a_hub_split_or_column_that_is_not_there(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "saved", Value("string"), ["x", "y", "z"])
+    with pytest.raises(DataError, match=r"no split 'dev' \(data.val=dev\). It has: train, test"):
+        open_sources(of_hub(folder, val="dev"))
+    with pytest.raises(DataError, match=r"no column 'body'.*It has: text, label, n"):
+        open_sources(of_hub(folder, text_column="body"))
+
+
+def test_a_hub_name_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def unreachable(*_: object) -> None:
+        raise ConnectionError("Couldn't reach 'ag_news' on the Hub")
+
+    monkeypatch.setattr(hub, "load_dataset", unreachable)
+    with pytest.raises(DataError, match=r"'ag_news' \(data.dataset\) can't be had.*save_to_disk"):
+        open_sources(of_hub("ag_news"))
+    monkeypatch.undo()
+    with pytest.raises(DataError, match="can't be had"):
+        open_sources(of_hub(tmp_path / "none" / "there"))
+
+
+def folder_of(path: str, **given: Any) -> DataSettings:
+    return DataSettings(source="folder", name="docs", train=path, **given)
+
+
+def test_a_folder_per_label(tmp_path: Path, write: Write) -> None:
+    write("docs/cats/b/2.txt", "second\ncat")
+    write("docs/cats/1.txt", "\ufefffirst cat")
+    write("docs/dogs/1", "a dog")
+    write("docs/dogs/.hidden", "no document")
+    write("docs/README.txt", "no document either")
+    rows = open_sources(folder_of(str(tmp_path / "docs")))["train"]
+    assert rows.dataset["text"][:] == ["first cat", "second\ncat", "a dog"]
+    assert rows.dataset["label"][:] == ["cats", "cats", "dogs"]
+    before = rows.sha256
+    write("docs/dogs/1", "another dog")
+    assert open_sources(folder_of(str(tmp_path / "docs")))["train"].sha256 != before
+
+
+def test_bad_folders(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(DataError, match=f"There is no folder {tmp_path / 'none'}"):
+        open_sources(folder_of(str(tmp_path / "none")))
+    write("empty/README.txt", "x")
+    with pytest.raises(DataError, match="needs a folder for each label"):
+        open_sources(folder_of(str(tmp_path / "empty")))
+    write("docs/cats/1.txt", b"ab\xff")
+    with pytest.raises(DataError, match=r"1.txt is not UTF-8 \(byte 2\)"):
+        open_sources(folder_of(str(tmp_path / "docs")))
+
+
+@pytest.fixture
+def sklearn_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    return tmp_path
+
+
+def test_newsgroups_from_scikit_learns_cache(sklearn_home: Path) -> None:
+    def bunch(texts: list[str]) -> Bunch:
+        data = [f"From: me\nSubject: it\n\n{text}\n\n> quoted\n" for text in texts]
+        names = ["alt.atheism", "sci.space"]
+        filenames = [f"x/{n}" for n in range(len(texts))]
+        targets = [n % 2 for n in range(len(texts))]
+        return Bunch(data=data, target=targets, target_names=names, filenames=filenames)
+
+    def as_arrays(some: Bunch) -> Bunch:
+        import numpy as np
+
+        some.target, some.filenames = np.array(some.target), np.array(some.filenames)
+        return some
+
+    texts = [distinct_text(n) for n in range(20)]
+    cache = {"train": as_arrays(bunch(texts)), "test": as_arrays(bunch(texts[:4]))}
+    packed = codecs.encode(pickle.dumps(cache), "zlib_codec")
+    (sklearn_home / "20news-bydate_py3.pkz").write_bytes(packed)
+    corpus = load_corpus(DataSettings(source="newsgroups", name="news"), seed=1)
+    assert corpus.labels == ("alt.atheism", "sci.space")
+    assert sorted(text.strip() for text in corpus.test["text"]) == sorted(texts[:4])
+    assert corpus.given == {"test"}
+
+
+def test_newsgroups_without_cache_and_network(
+    sklearn_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(**_: object) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(newsgroups, "fetch_20newsgroups", unreachable)
+    with pytest.raises(DataError) as caught:
+        open_sources(DataSettings(source="newsgroups", name="news"))
+    assert sklearn.datasets.get_data_home() in str(caught.value)
+    assert "SCIKIT_LEARN_DATA" in str(caught.value)
+
+
+def test_library_docs_are_one_table() -> None:
+    rows = open_sources(DataSettings(source="library_docs", name="library-docs"))["train"]
+    assert len(rows.dataset) > 1000
+    assert rows.dataset["row"][:] == list(range(len(rows.dataset)))
