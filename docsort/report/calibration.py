@@ -14,7 +14,6 @@ from sklearn.metrics import precision_recall_curve
 from docsort.report.metrics import MULTI_LABEL, Array, FloatArray, decide
 
 NUM_BINS = 15  # as in Guo et al. 2017 (arXiv:1706.04599) and torchmetrics
-# Beyond these a fit says only that validation has too few documents to tell.
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 
 
@@ -35,7 +34,9 @@ def fit_temperature(logits: Array, truth: Array) -> float:
     """The temperature at which logits (D, C) explain the truth best (least log loss).
 
     truth: int (D,) for single-label (softmax), bool (D, C) for multi-label (sigmoid). Probabilities
-    are those of logits / temperature: above 1 they grow less sure. Raises ValueError on a mismatch.
+    are those of logits / temperature: above 1 they grow less sure. Few validation documents without
+    a mistake would ask for a temperature of 0, so a standard normal prior on the logarithm pulls
+    towards 1; it weighs as much as one document or so. Raises ValueError on a mismatch.
     """
     logits_DC = np.asarray(logits, dtype=np.float64)
     truth = np.asarray(truth)
@@ -44,9 +45,10 @@ def fit_temperature(logits: Array, truth: Array) -> float:
     if truth.shape not in (logits_DC.shape, logits_DC.shape[:1]):
         raise ValueError(f"truth has shape {truth.shape} for logits of {logits_DC.shape}")
 
-    # Over the logarithm: the loss has one minimum there, and halving weighs as much as doubling.
+    # Over the logarithm: halving weighs as much as doubling.
     def loss(log_temperature: float) -> float:
-        return _log_loss(logits_DC / np.exp(log_temperature), truth)
+        prior = log_temperature**2 / (2 * truth.size)
+        return _log_loss(logits_DC / np.exp(log_temperature), truth) + prior
 
     bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
     fitted = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})

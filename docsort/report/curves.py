@@ -92,10 +92,10 @@ def coverage(right: BoolArray, confidence: FloatArray) -> Coverage:
 
 def accuracy_by_length(right: BoolArray, tokens: Array, num_bins: int = 6) -> tuple[LengthBin, ...]:
     """Accuracy in bins of about equally many documents, with Wilson's 95 % interval."""
-    edges = np.unique(np.quantile(tokens, np.linspace(0, 1, num_bins + 1), method="lower"))
-    # The first edge is the least value, in the first bin with its upper edge.
-    bins = np.unique(np.searchsorted(edges[1:], tokens, side="left"), return_inverse=True)[1]
-    return tuple(_length_bin(right[bins == b], tokens[bins == b]) for b in range(bins.max() + 1))
+    # Upper edges, fewer where many documents are of one length.
+    edges = np.unique(np.quantile(tokens, np.arange(1, num_bins + 1) / num_bins, method="lower"))
+    bins = np.searchsorted(edges, tokens, side="left")
+    return tuple(_length_bin(right[bins == b], tokens[bins == b]) for b in range(len(edges)))
 
 
 def _length_bin(right: BoolArray, tokens: Array) -> LengthBin:

@@ -1,0 +1,75 @@
+"""Every hint appears when its cause was measured, and only then."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from docsort.report.advice import advise
+from docsort.report.findings import measure
+from docsort.report.results import LearningPoint
+
+RISING = (
+    LearningPoint(1, 10, 0.9, 0.9, 0.5),
+    LearningPoint(2, 20, 0.5, 0.6, 0.6),
+)
+FLAT = (*RISING, LearningPoint(3, 30, 0.4, 0.6, 0.6))
+HARDLY = tuple(LearningPoint(epoch, epoch, 1.37, 1.37, 0.3) for epoch in (1, 2, 3))
+BY_HEART = (*FLAT, LearningPoint(4, 40, 0.01, 1.2, 0.58))
+
+
+def hints(run):
+    return " ".join(f"{each.seen} {each.try_next}" for each in advise(run, measure(run)))
+
+
+def test_a_run_ahead_of_its_baseline_gets_none(make_run):
+    assert hints(make_run(learning=RISING)) == ""
+    assert hints(make_run(ahead=False, baseline_probabilities=None)) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"learning": RISING}, "trainer.max_epochs"),
+        ({"learning": HARDLY}, "double model.optimizer.lr"),
+        ({"learning": BY_HEART}, "learned by heart"),
+        ({"train_counts": (5, 9, 9, 200)}, "9 training documents or fewer"),
+        ({"tokens_read": np.ones(300)}, "model.max_windows"),
+    ],
+)
+def test_each_cause_has_its_hint(make_run, fields, said):
+    quiet = {"learning": FLAT, "tokens": np.full(300, 9), "tokens_read": np.full(300, 9)}
+    assert said not in hints(make_run(ahead=False, **quiet))
+    assert said in hints(make_run(ahead=False, **(quiet | fields)))
+
+
+def test_labels_never_given_are_named(make_run):
+    probabilities = make_run(ahead=False).probabilities.copy()
+    probabilities[:, 2] = 0
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    said = hints(make_run(ahead=False, probabilities=probabilities))
+    assert "1 of 4 labels were never given to a document: label 2." in said
+
+
+def test_one_large_confusion_is_named(make_run):
+    run = make_run(ahead=False)
+    truth = run.truth.copy()
+    predicted = run.baseline_probabilities.argmax(axis=1)
+    swapped = (truth == 1) & (predicted == 1) & (np.arange(300) % 2 == 0)
+    answers = np.where(swapped, 3, predicted)
+    probabilities = softmax(5 * np.eye(4)[answers], axis=1)
+    said = hints(make_run(ahead=False, probabilities=probabilities))
+    assert "“label 1” taken for “label 3”" in said
+
+
+def test_a_difference_within_chance_is_called_so(make_run):
+    run = make_run()
+    scores = run.baseline_probabilities.copy()
+    wrong = np.flatnonzero(scores.argmax(axis=1) == run.truth)[:1]
+    scores[wrong] = np.roll(scores[wrong], 1, axis=1)
+    assert "may be chance" in hints(make_run(probabilities=scores))
+    assert "may be chance" not in hints(make_run(ahead=False))
+
+
+def test_the_baseline_itself_is_always_the_last_resort(make_run):
+    run = make_run(ahead=False)
+    assert "don't need a BERT" in advise(run, measure(run))[-1].try_next

@@ -1,0 +1,130 @@
+"""Temperature and thresholds are found again where they are known; ECE agrees with torchmetrics."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, softmax
+from sklearn.metrics import f1_score, log_loss
+from torchmetrics.functional.classification import (
+    binary_calibration_error,
+    multiclass_calibration_error,
+)
+
+from docsort.report.calibration import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    document_confidence,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    tune_thresholds,
+)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_fit_finds_the_temperature_that_the_truth_was_drawn_with(temperature):
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, (20_000, 5))
+    drawn = softmax(honest, axis=1).cumsum(axis=1) > rng.random((20_000, 1))
+    fitted = fit_temperature(honest * temperature, drawn.argmax(axis=1))
+    assert fitted == pytest.approx(temperature, rel=0.05)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_fit_finds_the_multi_label_temperature(temperature):
+    rng = np.random.default_rng(0)
+    honest = rng.normal(-1, 2, (20_000, 3))
+    truth = expit(honest) > rng.random(honest.shape)
+    assert fit_temperature(honest * temperature, truth) == pytest.approx(temperature, rel=0.05)
+
+
+def test_no_other_temperature_has_a_lower_log_loss():
+    rng = np.random.default_rng(1)
+    truth = rng.integers(0, 3, 500)
+    logits = rng.normal(0, 3, (500, 3)) + 2 * np.eye(3)[truth]
+    best = fit_temperature(logits, truth)
+    losses = [log_loss(truth, softmax(logits / (best * by), axis=1)) for by in (0.97, 1, 1.03)]
+    assert losses[1] == min(losses)
+
+
+def test_few_documents_without_a_mistake_do_not_make_it_certain():
+    few, many = (np.arange(count) % 3 for count in (30, 30_000))
+    after_few, after_many = (fit_temperature(4 * np.eye(3)[truth], truth) for truth in (few, many))
+    assert 0.3 < after_few < 1
+    assert MIN_TEMPERATURE < after_many < after_few
+
+
+def test_fit_stays_in_bounds():
+    truth = np.arange(3000) % 3
+    upside_down = -1000 * np.eye(3)[truth]
+    assert fit_temperature(upside_down, truth) == pytest.approx(MAX_TEMPERATURE, rel=0.01)
+    # So large that probabilities are 0 in float64.
+    assert np.isfinite(fit_temperature(upside_down * 1e5, truth))
+
+
+def test_fit_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="truth has shape"):
+        fit_temperature(np.zeros((3, 2)), np.zeros(4, int))
+    with pytest.raises(ValueError, match="finite"):
+        fit_temperature(np.full((3, 2), np.nan), np.zeros(3, int))
+
+
+def test_thresholds_separate_what_can_be_separated():
+    scores = np.array([[0.1, 0.6], [0.2, 0.7], [0.3, 0.8], [0.3, 0.9], [0.35, 0.95]])
+    truth = np.array([[0, 0], [0, 0], [1, 1], [1, 1], [1, 1]], dtype=bool)
+    # Midway between the last score without the label and the first with it.
+    assert tune_thresholds(scores, truth) == pytest.approx((0.25, 0.75))
+
+
+def test_thresholds_have_the_best_f1_of_all():
+    rng = np.random.default_rng(0)
+    truth = rng.random((120, 3)) < (0.1, 0.3, 0.6)
+    scores = expit(2 * truth - 2 + rng.normal(0, 1, truth.shape))
+    for c, threshold in enumerate(tune_thresholds(scores, truth)):
+        best = max(f1_score(truth[:, c], scores[:, c] >= cut) for cut in scores[:, c])
+        assert f1_score(truth[:, c], scores[:, c] >= threshold) == pytest.approx(best)
+
+
+def test_thresholds_of_labels_too_rare_or_everywhere_stay_half():
+    truth = np.array([[1, 1, 0]] * 2 + [[0, 1, 0]] * 8, dtype=bool)
+    scores = np.linspace(0, 1, 30).reshape(10, 3)
+    assert tune_thresholds(scores, truth) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("num_bins", [10, 15])
+def test_ece_agrees_with_torchmetrics(make_run, num_bins):
+    run = make_run(ahead=False)
+    theirs = multiclass_calibration_error(
+        torch.tensor(run.probabilities),
+        torch.tensor(run.truth),
+        num_classes=4,
+        n_bins=num_bins,
+        norm="l1",
+    )
+    ours = expected_calibration_error(run.truth, run.probabilities, run.task, num_bins)
+    assert ours == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_multi_label_ece_agrees_with_torchmetrics_over_all_decisions(make_multi_label_run):
+    run = make_multi_label_run()
+    theirs = binary_calibration_error(
+        torch.tensor(run.probabilities.ravel()), torch.tensor(run.truth.ravel()).int(), n_bins=15
+    )
+    ours = expected_calibration_error(run.truth, run.probabilities, run.task)
+    assert ours == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_reliability_of_certain_answers_by_hand():
+    # All sure; three of four right: the one bin is 0.25 off.
+    probabilities = np.eye(2)[[0, 0, 1, 1]]
+    found = reliability(np.array([0, 0, 1, 0]), probabilities, "single_label")
+    assert found.confidence == (1.0,)
+    assert found.came_true == (0.75,)
+    assert found.ece == 0.25
+
+
+def test_confidence_is_the_highest_probability_or_the_least_margin():
+    scores = np.array([[0.7, 0.3], [0.1, 0.9]])
+    assert document_confidence(scores, "single_label").tolist() == [0.7, 0.9]
+    margins = document_confidence(scores, "multi_label", (0.6, 0.5))
+    assert margins == pytest.approx([0.1, 0.4])

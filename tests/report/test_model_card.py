@@ -1,0 +1,84 @@
+"""The model card says what was measured, and keeps labels from becoming markup."""
+
+import numpy as np
+import pytest
+
+from docsort.report.model_card import BaseModel, model_card
+from docsort.report.results import LearningPoint
+
+BASE = BaseModel("all-MiniLM-L6-v2", "Apache-2.0")
+
+
+def test_card_says_what_was_measured(make_run):
+    truth = np.arange(300) % 4
+    scores = np.full((300, 4), 0.1) + 0.6 * np.eye(4)[truth]
+    scores[:30] = np.roll(scores[:30], 1, axis=1)
+    card = model_card(make_run(truth=truth, probabilities=scores), BASE)
+    assert card.startswith("---\nlibrary_name: docsort\n")
+    assert card.endswith("|\n")
+    assert "| accuracy | 90.0% |" in card
+    assert "400 training documents, 100 to 100 per label; 300 test documents." in card
+    assert "all-MiniLM-L6-v2: Apache-2.0." in card
+    assert "| commit | abc123 |" in card
+    assert f"| data.train | {'f' * 64} |" in card
+    headings = [line[3:] for line in card.splitlines() if line.startswith("## ")]
+    assert headings == [
+        "Intended use",
+        "Labels",
+        "Data",
+        "Measured",
+        "Limits",
+        "Licence of the base model",
+        "Provenance",
+    ]
+
+
+def test_tables_are_whole(make_run, make_multi_label_run):
+    for run in (make_run(), make_multi_label_run(), make_run(baseline_probabilities=None)):
+        tables = [block for block in model_card(run, BASE).split("\n\n") if block.startswith("|")]
+        assert len(tables) == 3
+        for table in tables:
+            assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
+def test_limits_follow_from_what_was_measured(make_run):
+    behind = model_card(make_run(ahead=False), BASE)
+    assert "behind the linear model" in behind
+    assert "read only in part" in behind
+    ahead = model_card(make_run(), BASE)
+    assert "behind the linear model" not in ahead
+
+
+def test_multi_label_card(make_multi_label_run):
+    card = model_card(make_multi_label_run(), BASE)
+    assert "any number of 4 labels" in card
+    assert "| micro F1 |" in card
+    assert "at or over its own threshold" in card
+    assert "always gives some label" not in card
+
+
+def test_an_unknown_licence_is_said_to_be_unknown(make_run):
+    assert "Not recorded for my-encoder" in model_card(make_run(), BaseModel("my-encoder"))
+
+
+def test_no_document_text_and_no_markup_from_labels(make_run):
+    run = make_run(
+        ahead=False,
+        title="<b>run</b>",
+        labels=("a|b", "<script>", "line\nbreak", "`code` [link](x)"),
+        texts=["SECRET"] * 300,
+        learning=(LearningPoint(1, 1, 1.0),),
+    )
+    card = model_card(run, BASE)
+    assert "SECRET" not in card
+    assert r"a\|b" in card
+    assert r"\<script\>" in card
+    assert "<script>" not in card
+    assert "line break" in card
+    assert r"\`code\` \[link\](x)" in card
+
+
+@pytest.mark.parametrize("name", ["- item", "+ item"])
+def test_a_label_that_begins_like_a_list_does_not_make_one(make_run, name):
+    card = model_card(make_run(labels=(name, "b", "c", "d")), BASE)
+    assert f"\n\\{name}, b, c, d\n" in card
