@@ -66,7 +66,7 @@ class DocumentClassification(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings.optimizer
-        fused = self.trainer.precision != "16-mixed"
+        fused = not str(self.trainer.precision).endswith("-mixed")
         optimizer = make_optimizer(self.classifier.named_parameters(), settings, fused)
         num_steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(optimizer, num_steps, settings.warmup_share)

@@ -51,18 +51,19 @@ def fit(
         trainer_settings: arguments of pytorch_lightning.Trainer.
         folder: checkpoints and logs go here.
         patience: validations without a better macro-F1 before training ends.
-        resume: a checkpoint to go on from.
+        resume: a checkpoint to go on from; new ones are written beside it.
 
     Raises:
         ConfigError: a trainer setting that this machine can't do.
     """
     checkpoints = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
+        # in the same folder, else Lightning forgets which checkpoint was the best so far
+        dirpath=resume.absolute().parent if resume else folder / "checkpoints",
         filename="epoch{epoch:02d}-step{step}",
         auto_insert_metric_name=False,
         monitor=MONITOR,
         mode="max",
-        save_last="link",
+        save_last=True,
     )
     speed, curve = Speed(), LearningCurve()
     stopping = EarlyStopping(MONITOR, mode="max", patience=patience)
@@ -103,5 +104,7 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # the collate function only lays out windows: worker processes would cost more than they spare
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # a small table is no mistake
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     # Lightning 2.6 with torch 2.13
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")

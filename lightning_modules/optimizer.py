@@ -16,8 +16,8 @@ def make_optimizer(
 ) -> AdamW:
     """AdamW without decay on biases and norms (all tensors of one dimension).
 
-    ``fused`` must be False under 16-mixed: a fused AdamW unscales gradients by itself, and
-    Lightning then can't clip them.
+    ``fused`` must be False under mixed precision: Lightning refuses to clip gradients there when
+    the optimizer could unscale them by itself.
     """
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in named_parameters:

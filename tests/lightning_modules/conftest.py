@@ -1,0 +1,96 @@
+"""A corpus that can be learned in seconds, and a run of the tiny BERT on it."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from datasets import Dataset
+
+from docsort.core.bundle import Manifest
+from docsort.core.pretrained import load_pretrained
+from docsort.data.corpus import Corpus
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.fit import Fitted, fit
+from lightning_modules.settings import ModelSettings, OptimizerSettings
+
+LABELS = ("finance", "medicine", "sport")
+TELLING = {
+    "finance": ["market", "price", "bank", "share", "profit"],
+    "medicine": ["gene", "virus", "patient", "drug", "trial"],
+    "sport": ["team", "goal", "match", "player", "season"],
+}
+FILLING = ["the", "a", "of", "and", "in", "to", "is", "for"]
+TRAINER = {"accelerator": "cpu", "devices": 1, "max_epochs": 2, "gradient_clip_val": 1.0}
+SETTINGS = ModelSettings(
+    pretrained="",
+    sha256=None,
+    window=16,
+    overlap=4,
+    max_windows=4,
+    pooling="mean",
+    dropout=0.1,
+    attention_dropout=0.0,
+    label_smoothing=0.0,
+    optimizer=OptimizerSettings(lr=1e-2),
+)
+
+
+def split(num: int, seed: int, several: bool = False) -> Dataset:
+    rng = random.Random(seed)
+    texts, labels = [], []
+    for _ in range(num):
+        own = sorted(rng.sample(LABELS, rng.randint(1, 2) if several else 1))
+        words = [w for label in own for w in rng.choices(TELLING[label], k=4)]
+        words += rng.choices(FILLING, k=rng.randint(2, 20))
+        rng.shuffle(words)
+        texts.append(" ".join(words))
+        labels.append(own if several else own[0])
+    return Dataset.from_dict({"row": list(range(num)), "text": texts, "label": labels})
+
+
+def make_corpus(several: bool = False) -> Corpus:
+    return Corpus(
+        train=split(160, 1, several),
+        val=split(30, 2, several),
+        test=split(30, 3, several),
+        labels=LABELS,
+        task="multi_label" if several else "single_label",
+        name="toy",
+        sources={},
+    )
+
+
+Run = Callable[..., tuple[DocumentClassification, Fitted]]
+
+
+@pytest.fixture
+def run(tiny_bert: Path, tmp_path: Path) -> Run:
+    """Train the tiny BERT on the toy corpus; keywords override trainer settings."""
+
+    def train(
+        folder: str = "run",
+        several: bool = False,
+        seed: int = 1,
+        resume: Path | None = None,
+        settings: ModelSettings = SETTINGS,
+        **trainer: Any,
+    ) -> tuple[DocumentClassification, Fitted]:
+        torch.set_num_threads(1)
+        corpus = make_corpus(several)
+        pl.seed_everything(seed, workers=True, verbose=False)
+        pretrained = load_pretrained(str(tiny_bert))
+        manifest = Manifest(
+            corpus.task, LABELS, settings.window, settings.overlap, settings.max_windows
+        )
+        module = DocumentClassification(pretrained, manifest, settings)
+        plan = manifest.plan(pretrained.tokenizer)
+        data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=seed)
+        fitted = fit(module, data, {**TRAINER, **trainer}, tmp_path / folder, 3, resume)
+        return module, fitted
+
+    return train

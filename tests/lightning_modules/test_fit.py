@@ -1,0 +1,128 @@
+"""Training the tiny BERT for real: it learns, repeats itself, resumes; checkpoints stand alone."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from datasets import Dataset
+
+from docsort.core.errors import BundleError, ConfigError
+from docsort.core.windows import DocumentWindows
+from lightning_modules.callbacks import Speed
+from lightning_modules.checkpoints import scorer_from_checkpoint
+from tests.lightning_modules.conftest import Run, make_corpus
+
+COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
+
+
+def losses(folder: Path) -> list[float]:
+    with (folder / "logs" / "metrics.csv").open(encoding="utf-8") as stream:
+        return [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
+
+
+def test_learns_and_stops_at_its_best(run: Run) -> None:
+    _, fitted = run(max_epochs=6)
+    curve = [row["val_macro_f1"] for row in fitted.learning_curve]
+    assert max(curve) > 0.9
+    assert fitted.best_checkpoint.is_file()
+    best_epoch = int(fitted.best_checkpoint.name[len("epoch") :][:2])
+    assert curve[best_epoch] == max(curve)
+    assert fitted.metrics["train/docs_per_s"] > 0
+
+
+def test_learns_several_labels_a_document(run: Run) -> None:
+    _, fitted = run(several=True, max_epochs=8)
+    assert max(row["val_macro_f1"] for row in fitted.learning_curve) > 0.85
+
+
+def test_seeded_losses_repeat_and_match_the_committed_file(run: Run, tmp_path: Path) -> None:
+    """After a wanted change: delete the file, run this test once, look at the diff, commit."""
+    run("first", log_every_n_steps=1)
+    run("again", log_every_n_steps=1)
+    first = losses(tmp_path / "first")
+    assert len(first) == 2 * 160 // 8
+    assert first == losses(tmp_path / "again")
+    if not COMMITTED_LOSSES.exists():
+        COMMITTED_LOSSES.write_text(json.dumps(first, indent=0) + "\n", encoding="utf-8")
+        pytest.fail("wrote seeded_losses.json; look at it and commit it")
+    committed = json.loads(COMMITTED_LOSSES.read_text(encoding="utf-8"))
+    np.testing.assert_allclose(first, committed, atol=1e-4)
+
+
+def test_dropout_is_on_while_training(run: Run) -> None:
+    """from_pretrained leaves an encoder in evaluation mode."""
+    module, _ = run(max_epochs=1)
+    module.train()
+    windows = DocumentWindows.of([[7, 8, 9]], module.manifest.plan(module.tokenizer))
+    assert not torch.equal(module.classifier.embed(windows), module.classifier.embed(windows))
+
+
+def test_a_run_goes_on_from_a_checkpoint(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die_in_second_epoch(self: Speed, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.current_epoch == 1:
+            raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Speed, "on_train_batch_start", die_in_second_epoch)
+        with pytest.raises(RuntimeError, match="power cut"):
+            run("broken")
+    _, fitted = run("resumed", resume=tmp_path / "broken" / "checkpoints" / "last.ckpt")
+    assert [(row["epoch"], row["step"]) for row in fitted.learning_curve] == [(2, 40)]
+
+
+def test_a_checkpoint_scores_with_nothing_else_at_hand(run: Run) -> None:
+    module, fitted = run()
+    scorer = scorer_from_checkpoint(fitted.best_checkpoint)
+    texts = make_corpus().test["text"][:5]
+    module.eval()
+    plan = module.manifest.plan(module.tokenizer)
+    with torch.no_grad():
+        expected_DC = module(DocumentWindows.of(module.tokenizer.encode(texts), plan)).softmax(-1)
+    given = np.stack([prediction.probabilities for prediction in scorer.score(texts)])
+    np.testing.assert_allclose(given, expected_DC.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no checkpoint"])
+def test_a_checkpoint_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "some.ckpt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"some\.ckpt"):
+        scorer_from_checkpoint(path)
+
+
+def test_a_foreign_checkpoint(tmp_path: Path) -> None:
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    with pytest.raises(BundleError, match="not written by `docsort train`"):
+        scorer_from_checkpoint(tmp_path / "foreign.ckpt")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there(run: Run) -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.accelerator=gpu.*trainer=cpu"):
+        run(accelerator="gpu")
+
+
+def test_an_unknown_trainer_setting(run: Run) -> None:
+    with pytest.raises(ConfigError, match="no_such_setting"):
+        run(no_such_setting=1)
+
+
+def test_bf16_mixed_learns(run: Run) -> None:
+    _, fitted = run(max_epochs=6, precision="bf16-mixed")
+    assert max(row["val_macro_f1"] for row in fitted.learning_curve) > 0.9
+
+
+def test_validation_sees_every_document(run: Run) -> None:
+    corpus = make_corpus()
+    assert isinstance(corpus.val, Dataset)
+    _, fitted = run(max_epochs=1)
+    # 30 documents: an accuracy is a multiple of a thirtieth only when all of them count once
+    share = fitted.learning_curve[0]["val_accuracy"] * 30
+    assert share == pytest.approx(round(share), abs=1e-4)

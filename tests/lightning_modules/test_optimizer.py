@@ -1,0 +1,47 @@
+"""Which parameters decay, and how the learning rate rises and falls."""
+
+import pytest
+from torch import nn
+
+from docsort.core.errors import ConfigError
+from lightning_modules.optimizer import make_optimizer, make_schedule
+from lightning_modules.settings import OptimizerSettings
+
+
+def model() -> nn.ModuleDict:
+    parts = {"encoder": nn.Linear(4, 4), "norm": nn.LayerNorm(4), "head": nn.Linear(4, 2)}
+    return nn.ModuleDict(parts)
+
+
+def test_no_decay_on_biases_and_norms() -> None:
+    settings = OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.1)
+    optimizer = make_optimizer(model().named_parameters(), settings, fused=True)
+    groups = {
+        (group["lr"], group["weight_decay"]): sorted(tuple(p.shape) for p in group["params"])
+        for group in optimizer.param_groups
+    }
+    assert groups == {
+        (1e-3, 0.1): [(4, 4)],
+        (1e-3, 0.0): [(4,), (4,), (4,)],
+        (1e-2, 0.1): [(2, 4)],
+        (1e-2, 0.0): [(2,)],
+    }
+
+
+def test_warm_up_and_decay() -> None:
+    optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0), fused=False)
+    schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2)
+    rates = []
+    for _ in range(10):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lr": 0}, {"lr": 1, "weight_decay": -1}, {"lr": 1, "warmup_share": 2}]
+)
+def test_impossible_settings(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"model\.optimizer\."):
+        OptimizerSettings(**wrong)
