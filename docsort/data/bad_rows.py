@@ -10,6 +10,7 @@ from datasets import Dataset
 
 from docsort.core.errors import DataError
 from docsort.data.rows import BATCH_ROWS, Rows
+from docsort.data.store import row_numbers
 
 NAMED = 10  # rows named in a message; the rest are counted
 
@@ -26,7 +27,7 @@ class Cleaned:
 def without_bad_rows(rows: Rows, policy: Literal["drop", "refuse"]) -> Cleaned:
     """Raises DataError when there are bad rows and they are refused, or nothing else is left."""
     text_D, label_D = _empty(rows.dataset)
-    numbers = np.asarray(rows.dataset["row"])
+    numbers = row_numbers(rows.dataset)
     reasons = {
         "empty text": numbers[text_D],
         "empty label": numbers[label_D & ~text_D],

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
+from docsort.data.store import column_of
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -39,8 +41,7 @@ class LabelPairs:
 
 def label_pairs(dataset: Dataset) -> LabelPairs:
     """Reads the column ``label``: strings, or lists of strings."""
-    column = dataset.select_columns(["label"]).with_format("arrow")[:]["label"]
-    column = pa.chunked_array(column).combine_chunks()
+    column = column_of(dataset, "label").combine_chunks()
     if pa.types.is_list(column.type):
         document_P = pc.list_parent_indices(column).to_numpy().astype(np.int64)
         values = pc.list_flatten(column)

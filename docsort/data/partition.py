@@ -17,6 +17,7 @@ from docsort.data.labels import label_pairs
 from docsort.data.rows import BATCH_ROWS
 from docsort.data.settings import SPLITS, DataSettings
 from docsort.data.splits import Ints, by_time, joined, share_out, without_rare_labels
+from docsort.data.store import column_of, row_numbers
 from docsort.data.times import as_times
 
 # Near-duplicates are looked for in tables up to this size. In larger ones only exact copies (white
@@ -71,10 +72,10 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
 
 def _by_column(dataset: Dataset, column: str) -> dict[str, Dataset]:
     """Divides by the column ``split``; ``column`` is what the file calls it."""
-    words = np.array([word.strip().lower() for word in dataset["split"][:]])
+    words = np.array([word.strip().lower() for word in column_of(dataset, "split").to_pylist()])
     unknown = ~np.isin(words, list(SPLIT_WORDS))
     if unknown.any():
-        rows = np.asarray(dataset["row"][:])[unknown]
+        rows = row_numbers(dataset)[unknown]
         raise DataError(
             f"data.split_column={column}: {counted(rows)} say neither train, val nor test "
             f"(accepted: {', '.join(SPLIT_WORDS)})."
@@ -119,8 +120,8 @@ def _places(
         return {"test": test, **{name: rest[place] for name, place in places.items()}}
     shares = {"train": 1 - sum(shares.values()), **shares}
     if settings.time_column is not None:
-        rows = np.asarray(whole["row"][:])
-        time_D = as_times(whole["time"][:], rows, settings.time_column)
+        rows = row_numbers(whole)
+        time_D = as_times(column_of(whole, "time").to_pylist(), rows, settings.time_column)
         return by_time(time_D, cluster_D, shares)
     return share_out(label_pairs(whole), cluster_D, shares, seed)
 
@@ -139,7 +140,7 @@ def _clusters(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
 
 def _groups(dataset: Dataset) -> Ints:
     """(D,) ids of the column ``group``; a row without one is a group of its own."""
-    groups = dataset.select_columns(["group"]).with_format("arrow")[:]["group"]
+    groups = column_of(dataset, "group")
     encoded = groups.combine_chunks().dictionary_encode()
     ids: Ints = encoded.indices.to_numpy().astype(np.int64)
     blank = pc.equal(pc.utf8_trim_whitespace(groups), "").to_numpy()

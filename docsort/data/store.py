@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import datasets
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset
 
@@ -30,6 +32,16 @@ def stored(key_parts: Iterable[str], schema: pa.Schema, batches: Iterable[pa.Tab
     if not path.exists():
         _write(path, schema, batches)
     return Dataset.from_file(str(path))
+
+
+def column_of(dataset: Dataset, name: str) -> pa.ChunkedArray:
+    """One column as it lies, the Dataset's selection followed; no Python object a row."""
+    return dataset.select_columns([name]).with_format("arrow")[:][name]
+
+
+def row_numbers(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """(D,) the column ``row``."""
+    return np.asarray(column_of(dataset, "row"), dtype=np.int64)
 
 
 def cache_folder() -> Path:
