@@ -1,0 +1,187 @@
+"""The handler as TorchServe calls it: a list of requests in, a list of answers out."""
+
+import inspect
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from docsort.core.golden import read_golden
+from docsort.core.scorer import Prediction, Scorer
+from docsort.serving.mar import HANDLER
+from handlers import docsort_handler
+from handlers.docsort_handler import DocsortHandler
+
+PLAIN, JSON = "text/plain", "application/json"
+
+
+class Context:
+    """TorchServe's context, as far as the handler may rely on it."""
+
+    def __init__(self, model_dir: Path, types: Sequence[str | None] = ()) -> None:
+        self.system_properties = {"model_dir": str(model_dir), "gpu_id": None}
+        self.manifest = {"model": {"modelVersion": "7"}}
+        self.model_name = "tiny"
+        self.types = types
+        self.statuses: dict[int, int] = {}
+
+    def get_all_request_header(self, index: int) -> dict[str, Any]:
+        given = self.types[index]
+        parameter = {"body": {"content-type": given}}  # TorchServe puts this among the headers
+        return parameter if given is None else {**parameter, "CONTENT-type": given}
+
+    def set_response_content_type(self, index: int, value: str) -> None:
+        assert value == "application/json"
+
+    def set_response_status(self, code: int, phrase: str, index: int) -> None:
+        assert phrase
+        self.statuses[index] = code
+
+
+@pytest.fixture
+def handler(tiny_bundle: Path, tmp_path: Path) -> DocsortHandler:
+    (tmp_path / "bundle").symlink_to(tiny_bundle)
+    handler = DocsortHandler()
+    handler.initialize(Context(tmp_path))
+    return handler
+
+
+def ask(
+    handler: DocsortHandler, *requests: tuple[str | None, bytes | None]
+) -> list[tuple[int, Any]]:
+    """Status and JSON of each answer."""
+    context = Context(Path(), [content_type for content_type, _ in requests])
+    data = [{} if body is None else {"body": bytearray(body)} for _, body in requests]
+    answers = handler.handle(data, context)
+    assert all(isinstance(answer, bytes) for answer in answers)
+    return [(context.statuses[i], json.loads(answer)) for i, answer in enumerate(answers)]
+
+
+def test_torchserve_finds_exactly_one_class_and_no_function() -> None:
+    classes = [
+        member
+        for _, member in inspect.getmembers(docsort_handler, inspect.isclass)
+        if member.__module__ == docsort_handler.__name__
+    ]
+    assert classes == [DocsortHandler]
+    assert not hasattr(docsort_handler, "handle")
+    assert Path(inspect.getfile(docsort_handler)).name == HANDLER
+
+
+def test_golden_documents(handler: DocsortHandler, tiny_bundle: Path) -> None:
+    for document in read_golden(tiny_bundle):
+        ((status, answer),) = ask(handler, (PLAIN, document.text.encode()))
+        assert status == 200
+        assert answer["model"] == {"name": "tiny", "version": "7"}
+        scores = {entry["label"]: entry["score"] for entry in answer["scores"]}
+        np.testing.assert_allclose(
+            [scores[label] for label in ("finance", "medicine", "sport")],
+            document.probabilities,
+            atol=1e-5,
+        )
+
+
+def test_a_bad_request_never_harms_its_batch_mates(handler: DocsortHandler) -> None:
+    good = (PLAIN, b"the profit of the bank")
+    many = (JSON, json.dumps({"inputs": ["a player", "virus gene"]}).encode())
+    bad = [
+        (PLAIN, b"", 422, "empty_document"),
+        (PLAIN, None, 422, "empty_document"),
+        (PLAIN, b" \n", 422, "empty_document"),
+        (PLAIN, b"\xff\xfe", 400, "not_utf8"),
+        (JSON, b"{", 400, "not_json"),
+        (JSON, b"[" * 100_000, 400, "not_json"),
+        (JSON, b"[1]", 422, "bad_fields"),
+        (JSON, b'{"text": 3}', 422, "not_text"),
+        (JSON, b'{"text": "\\ud800"}', 422, "bad_text"),
+        (JSON, b'{"inputs": ["a", ""]}', 422, "empty_document"),
+        (JSON, b'{"inputs": "a", "parameters": {"top_k": 99}}', 422, "bad_parameters"),
+        ("text/html", b"a", 415, "unsupported_media_type"),
+        (None, b"a", 415, "unsupported_media_type"),
+    ]
+    (_, alone), (_, alone_many) = ask(handler, good)[0], ask(handler, many)[0]
+    requests: list[tuple[str | None, bytes | None]] = []
+    for content_type, body, _, _ in bad:
+        requests += [(content_type, body), good, many]
+    answers = ask(handler, *requests)
+    for (_, _, status, kind), (found, answer) in zip(bad, answers[::3], strict=True):
+        assert (found, answer["error"]["type"]) == (status, kind)
+    for status, answer in answers[1::3]:
+        assert status == 200
+        assert answer["score"] == pytest.approx(alone["score"], abs=1e-6)
+    for status, answer in answers[2::3]:
+        assert status == 200
+        assert [a["label"] for a in answer] == [a["label"] for a in alone_many]
+
+
+def test_a_refused_list_names_the_bad_entry(handler: DocsortHandler) -> None:
+    ((status, answer),) = ask(handler, (JSON, b'{"inputs": ["a", "b", 3]}'))
+    assert (status, answer["error"]["index"]) == (422, 2)
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, fails: Callable[[Sequence[str]], bool]) -> list[int]:
+    """The sizes of the calls to Scorer.score, which raises where ``fails`` says so."""
+    sizes: list[int] = []
+    score = Scorer.score
+
+    def counted(self: Scorer, documents: Sequence[str]) -> list[Prediction]:
+        sizes.append(len(documents))
+        if fails(documents):
+            raise RuntimeError(f"failed on {documents}")
+        return score(self, documents)
+
+    monkeypatch.setattr(Scorer, "score", counted)
+    return sizes
+
+
+def test_one_call_scores_the_whole_batch(
+    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = counting(monkeypatch, lambda documents: False)
+    ask(handler, (PLAIN, b"a"), (JSON, b'{"inputs": ["b", "c"]}'), (PLAIN, b""), (PLAIN, b"d"))
+    assert sizes == [4]
+
+
+def test_a_document_that_the_model_fails_on_fails_alone_and_is_not_logged(
+    handler: DocsortHandler,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    counting(monkeypatch, lambda documents: "poison" in documents)
+    with caplog.at_level(logging.DEBUG):
+        first, middle, last = ask(handler, (PLAIN, b"a"), (PLAIN, b"poison"), (PLAIN, b"b"))
+    assert (first[0], middle[0], last[0]) == (200, 500, 200)
+    assert middle[1]["error"] == {
+        "code": 500,
+        "type": "internal",
+        "message": "the model failed on this request",
+    }
+    assert "poison" not in caplog.text
+    assert capfd.readouterr().out == ""  # TorchServe's control channel
+
+
+def test_nan_is_not_sent_as_json(handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch) -> None:
+    score = Scorer.score
+
+    def broken(self: Scorer, documents: Sequence[str]) -> list[Prediction]:
+        return [Prediction(p.probabilities * np.nan, p.receipt) for p in score(self, documents)]
+
+    monkeypatch.setattr(Scorer, "score", broken)
+    ((status, answer),) = ask(handler, (PLAIN, b"a"))
+    assert (status, answer["error"]["type"]) == (500, "internal")
+
+
+def test_a_bundle_that_cannot_be_loaded_is_said_as_torchserve_reports_it(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"cannot be loaded.*is not a bundle"):
+        DocsortHandler().initialize(Context(tmp_path))
+
+
+def test_torchserve_is_not_needed_to_import_it() -> None:
+    source = Path(inspect.getfile(docsort_handler)).read_text()
+    assert "from ts" not in source
+    assert "import ts" not in source

@@ -1,0 +1,113 @@
+"""Archives of the tiny bundle, and one real server on loopback that a whole run shares."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from docsort.core.bundle import load_model, read_bundle
+from docsort.core.golden import write_bundle
+from docsort.serving.archive import build_archive
+from tests.conftest import GOLDEN_TEXTS
+
+START_TIMEOUT_S = 180
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle with another head, so that its answers differ."""
+    bundle = read_bundle(tiny_bundle)
+    classifier, tokenizer = load_model(bundle)
+    classifier.head.weight.data.neg_()
+    path = tmp_path_factory.mktemp("bundles") / "other"
+    write_bundle(path, bundle.manifest, classifier, tokenizer, GOLDEN_TEXTS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def store(tiny_bundle: Path, other_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with tiny 1.0 and tiny 2.0, which answers otherwise; both built and proved."""
+    store = tmp_path_factory.mktemp("store")
+    build_archive(tiny_bundle, None, "1.0", store)
+    build_archive(other_bundle, None, "2.0", store)
+    return store
+
+
+@pytest.fixture
+def archive_copy(store: Path, tmp_path: Path) -> Path:
+    """A copy of tiny 1.0 that a test may spoil."""
+    return Path(shutil.copy(store / "tiny-1.0.mar", tmp_path))
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class RunningServer:
+    """``docsort serve`` in a process of its own."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    run_dir: Path
+    output: Path
+
+    def wait_until_ready(self) -> None:
+        """Return once /readyz says so; fail with the output if it ends before."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.output.read_text()
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        pytest.fail(f"not ready within {START_TIMEOUT_S} s:\n{self.output.read_text()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(60)
+
+
+def start_server(folder: Path, *arguments: str) -> RunningServer:
+    """Start ``docsort serve`` on a free port with what it writes in ``folder``."""
+    port = free_port()
+    run_dir, output = folder / "run", folder / "output.txt"
+    command = [sys.executable, "-m", "docsort", "serve", "--port", str(port), "--threads", "1"]
+    with output.open("w") as sink:
+        process = subprocess.Popen(
+            [*command, "--run-dir", str(run_dir), *arguments],
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "COLUMNS": "200"},
+        )
+    return RunningServer(process, f"http://127.0.0.1:{port}", run_dir, output)
+
+
+@pytest.fixture(scope="session")
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Both versions of tiny, 2.0 by default. Tests must leave it as it was."""
+    archives = [str(store / f"tiny-{version}.mar") for version in ("1.0", "2.0")]
+    server = start_server(tmp_path_factory.mktemp("server"), "--max-body-bytes", "65536", *archives)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()

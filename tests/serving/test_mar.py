@@ -1,0 +1,146 @@
+"""Archives as files: equal bytes for equal content, and no trust in what a file says."""
+
+import json
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from docsort.core.errors import ArchiveError
+from docsort.serving.mar import check_name, read_archive, unpack_archive, write_mar
+
+
+def rewrite(archive: Path, changes: dict[str, bytes | None]) -> Path:
+    """Replace (bytes), add, or drop (None) entries of an archive, in place."""
+    with zipfile.ZipFile(archive) as old:
+        content: dict[str, bytes | None] = {n: old.read(n) for n in old.namelist()}
+    content.update(changes)
+    with zipfile.ZipFile(archive, "w") as new:
+        for name, data in content.items():
+            if data is not None:
+                new.writestr(name, data)
+    return archive
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    for folder, names in (("a", ["x", "y/z"]), ("b", ["y/z", "x"])):
+        for name in names:
+            file = tmp_path / folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(name)
+            os.utime(file, (0, 1e9) if folder == "a" else (0, 1.5e9))
+            file.chmod(0o600 if folder == "a" else 0o664)
+        write_mar(tmp_path / folder, tmp_path / f"{folder}.mar")
+    assert (tmp_path / "a.mar").read_bytes() == (tmp_path / "b.mar").read_bytes()
+
+
+def test_tells_name_version_and_labels(store: Path) -> None:
+    info = read_archive(store / "tiny-2.0.mar")
+    assert (info.name, info.version) == ("tiny", "2.0")
+    assert (info.task, info.labels) == ("single_label", ("finance", "medicine", "sport"))
+    assert len(info.sha256) == 64
+
+
+@pytest.mark.parametrize("keep", [0, 100, -1])
+def test_truncated(archive_copy: Path, keep: int) -> None:
+    archive_copy.write_bytes(archive_copy.read_bytes()[:keep])
+    with pytest.raises(ArchiveError, match="truncated or damaged"):
+        read_archive(archive_copy)
+
+
+def test_damaged_weights_are_found_when_unpacked(archive_copy: Path, tmp_path: Path) -> None:
+    content = bytearray(archive_copy.read_bytes())
+    with zipfile.ZipFile(archive_copy) as archive:
+        offset = archive.getinfo("bundle/model.safetensors").header_offset
+    content[offset + 5000] ^= 1
+    archive_copy.write_bytes(content)
+    with pytest.raises(ArchiveError, match="truncated or damaged"):
+        unpack_archive(archive_copy, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x"])
+def test_path_climbing(archive_copy: Path, tmp_path: Path, name: str) -> None:
+    rewrite(archive_copy, {name: b"x"})
+    with pytest.raises(ArchiveError, match="outside the folder"):
+        read_archive(archive_copy)
+    with pytest.raises(ArchiveError, match="outside the folder"):
+        unpack_archive(archive_copy, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_links(archive_copy: Path) -> None:
+    link = zipfile.ZipInfo("bundle/link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(archive_copy, "a") as archive:
+        archive.writestr(link, "/etc")
+    with pytest.raises(ArchiveError, match="outside the folder"):
+        read_archive(archive_copy)
+
+
+def test_compressed_entries(archive_copy: Path) -> None:
+    with zipfile.ZipFile(archive_copy, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb", b"0" * 1_000_000)
+    with pytest.raises(ArchiveError, match="compressed or encrypted"):
+        read_archive(archive_copy)
+
+
+def test_an_entry_twice(archive_copy: Path) -> None:
+    with (
+        zipfile.ZipFile(archive_copy, "a") as archive,
+        pytest.warns(UserWarning, match="Duplicate"),
+    ):
+        archive.writestr("docsort_handler.py", "class Other: ...")
+    with pytest.raises(ArchiveError, match="twice"):
+        read_archive(archive_copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["MAR-INF/MANIFEST.json", "docsort_handler.py", "bundle/bundle.json"]
+)
+def test_a_needed_entry_missing(archive_copy: Path, name: str) -> None:
+    rewrite(archive_copy, {name: None})
+    with pytest.raises(ArchiveError, match=f"{name} is missing"):
+        read_archive(archive_copy)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (b"not json", "is not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "must name"),
+        (b'{"model": {"modelName": "a", "modelVersion": "1", "handler": "other.py"}}', "must name"),
+    ],
+)
+def test_manifests(archive_copy: Path, manifest: bytes, said: str) -> None:
+    rewrite(archive_copy, {"MAR-INF/MANIFEST.json": manifest})
+    with pytest.raises(ArchiveError, match=said):
+        read_archive(archive_copy)
+
+
+def test_a_manifest_that_would_install_packages(archive_copy: Path) -> None:
+    model = {"modelName": "a", "modelVersion": "1", "handler": "docsort_handler.py"}
+    manifest = {"model": {**model, "requirementsFile": "requirements.txt"}}
+    rewrite(archive_copy, {"MAR-INF/MANIFEST.json": json.dumps(manifest).encode()})
+    with pytest.raises(ArchiveError, match="must name"):
+        read_archive(archive_copy)
+
+
+def test_no_such_file_and_no_zip(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="there is no archive"):
+        read_archive(tmp_path / "none.mar")
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        read_archive(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a", "A-1.0_b", "9"])
+def test_accepted_names(name: str) -> None:
+    check_name("--name", name)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "..", "-a", ".a", "a\n", "ä", "a?b"])
+def test_refused_names(name: str) -> None:
+    with pytest.raises(ArchiveError, match="letters, digits"):
+        check_name("--name", name)

@@ -1,0 +1,66 @@
+"""Nginx's configuration is one that Nginx accepts, for every kind of address."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docsort.core.errors import ServingError
+from docsort.serving.nginx import error_pages, start_nginx, write_config
+from docsort.serving.programs import find_nginx
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+from tests.serving.conftest import free_port
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    run_dir = RunDir(tmp_path, lock=os.open(tmp_path / "lock", os.O_CREAT))
+    run_dir.web.mkdir()
+    return run_dir
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+def test_accepted_by_nginx(run_dir: RunDir, host: str) -> None:
+    settings = ServeSettings(Path("store"), run_dir.path, host, free_port())
+    config = write_config(settings, run_dir, "t0ken")
+    checked = subprocess.run(
+        [find_nginx(), "-t", "-q", "-e", str(run_dir.path / "log"), "-c", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_token_is_readable_by_its_owner_alone(run_dir: RunDir) -> None:
+    config = write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken")
+    assert "Bearer t0ken" in config.read_text()
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+
+
+def test_every_error_page_is_json_and_is_used(run_dir: RunDir) -> None:
+    config = write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken").read_text()
+    used = re.findall(r"error_page ([0-9 ]+)(?:=([0-9]+) )?/errors/(\S+\.json);", config)
+    assert len(used) == len(re.findall(r"^ +error_page ", config, re.MULTILINE))
+    assert {name for _, _, name in used} == {page.file for page in error_pages(1)}
+    for codes, answered, name in used:
+        error = json.loads((run_dir.web / "errors" / name).read_text())["error"]
+        assert set(error) == {"code", "type", "message"}
+        assert error["code"] == int(answered or codes)  # without "=", only one code
+
+
+def test_busy_answers_say_when_to_come_back() -> None:
+    for page in error_pages(1):
+        assert ("Retry-After" in dict(page.headers)) == (page.status == 503)
+
+
+def test_a_configuration_that_nginx_refuses(run_dir: RunDir) -> None:
+    config = run_dir.path / "nginx.conf"
+    config.write_text("nonsense;")
+    with pytest.raises(ServingError, match=r'refuses its configuration(.|\n)*"nonsense"'):
+        start_nginx(find_nginx(), config, run_dir)

@@ -1,0 +1,82 @@
+"""The run directory: its owner's alone, cleared of what a crash left, never of a user's files."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from docsort.core.errors import ServingError
+from docsort.serving import run_dir as run_dir_module
+from docsort.serving.run_dir import held_run_dir
+
+
+def test_only_its_owner_may_enter_it(tmp_path: Path) -> None:
+    with held_run_dir(tmp_path / "run", keep=False) as run_dir:
+        assert stat.S_IMODE(run_dir.path.stat().st_mode) == 0o700
+        assert run_dir.temporary.is_dir()
+    assert not (tmp_path / "run").exists()
+
+
+def test_kept_without_what_is_large_or_secret(tmp_path: Path) -> None:
+    with held_run_dir(tmp_path / "run", keep=True) as run_dir:
+        run_dir.tokens.write_text("secret")
+        (run_dir.path / "torchserve.log").write_text("said")
+    left = {entry.name for entry in (tmp_path / "run").iterdir()}
+    assert left == {"torchserve.log", "web", "docsort.lock"}
+
+
+def test_kept_after_an_error_because_the_logs_say_why(tmp_path: Path) -> None:
+    def fail() -> None:
+        with held_run_dir(tmp_path / "run", keep=False) as run_dir:
+            (run_dir.path / "torchserve.log").write_text("said")
+            raise ServingError("as when TorchServe ends by itself")
+
+    with pytest.raises(ServingError, match="by itself"):
+        fail()
+    assert (tmp_path / "run" / "torchserve.log").read_text() == "said"
+
+
+def test_what_a_crash_left_is_cleared(tmp_path: Path) -> None:
+    with held_run_dir(tmp_path / "run", keep=True) as run_dir:
+        run_dir.ready.write_text("ready")
+    with held_run_dir(tmp_path / "run", keep=True) as run_dir:
+        assert not run_dir.ready.exists()
+
+
+def test_a_folder_with_a_users_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ServingError, match="did not make"), held_run_dir(tmp_path, keep=False):
+        pytest.fail("entered")
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_another_supervisors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_dir_module, "_LOCK_WAIT_S", 0.0)
+    with (
+        held_run_dir(tmp_path / "run", keep=False),
+        pytest.raises(ServingError, match="another docsort"),
+        held_run_dir(tmp_path / "run", keep=False),
+    ):
+        pytest.fail("entered twice")
+
+
+def test_a_link_or_a_file_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ServingError, match="not a folder"), held_run_dir(tmp_path / "link", False):
+        pytest.fail("entered")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_someone_elses_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    os.chown(tmp_path / "run", 12345, 12345)
+    with pytest.raises(ServingError, match="of yours"), held_run_dir(tmp_path / "run", False):
+        pytest.fail("entered")
+
+
+def test_a_path_too_long_for_sockets(tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 120)
+    with pytest.raises(ServingError, match="shorter --run-dir"), held_run_dir(path, keep=False):
+        pytest.fail("entered")

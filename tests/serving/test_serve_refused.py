@@ -1,0 +1,57 @@
+"""What ``docsort serve`` refuses before it starts anything."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from docsort.commands import main
+from docsort.serving import programs
+from tests.serving.conftest import free_port
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["serve", *arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_taken_port(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = refused(capsys, "--port", port, "--store", str(store))
+    assert f"docsort serve: --host 127.0.0.1 --port {port} cannot be used" in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "package"), [("JAVA_HOME", "openjdk-17-jre-headless"), ("PATH", "nginx-light")]
+)
+def test_a_missing_program(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    store: Path,
+    tmp_path: Path,
+    variable: str,
+    package: str,
+) -> None:
+    if variable == "PATH":
+        monkeypatch.setenv("JAVA_HOME", str(Path(programs.find_java()).resolve().parents[1]))
+    monkeypatch.setattr(programs, "SYSTEM_FOLDERS", ())
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert package in refused(capsys, "--port", str(free_port()), "--store", str(store))
+
+
+def test_a_truncated_archive(capsys: pytest.CaptureFixture[str], archive_copy: Path) -> None:
+    archive_copy.write_bytes(archive_copy.read_bytes()[:5000])
+    said = refused(capsys, "--port", str(free_port()), str(archive_copy))
+    assert "truncated or damaged" in said
+
+
+def test_an_empty_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    said = refused(capsys, "--port", str(free_port()), "--store", str(tmp_path))
+    assert "holds no archive" in said
+
+
+def test_a_setting_out_of_range(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+    assert "--workers 0 is not accepted" in refused(capsys, "--workers", "0", "--store", str(store))

@@ -1,0 +1,182 @@
+"""TorchServe's claims that serving is built on, each tried against the real one.
+
+The numbers of its issues, and where each claim was read, stand in its repository (v0.12.0).
+"""
+
+import json
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from docsort.serving.child import group_members
+from docsort.serving.torchserve import worker_environment
+from tests.serving.conftest import RunningServer
+
+
+def tokens(server: RunningServer) -> dict[str, str]:
+    keys = json.loads((server.run_dir / "key_file.json").read_text())
+    return {name: keys[name]["key"] for name in ("management", "inference")}
+
+
+def over(server: RunningServer, name: str, token: str | None) -> httpx.Client:
+    transport = httpx.HTTPTransport(uds=str(server.run_dir / f"{name}.sock"))
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.Client(transport=transport, base_url="http://x", headers=headers, timeout=60)
+
+
+def test_all_three_addresses_are_unix_sockets_behind_the_owners_wall(server: RunningServer) -> None:
+    for name in ("inference", "management", "metrics"):
+        assert (server.run_dir / f"{name}.sock").is_socket()
+    assert server.run_dir.stat().st_mode & 0o077 == 0
+
+
+def listening_ports(pids: set[int]) -> list[tuple[str, int]]:
+    """Loopback or not, and port, of the TCP sockets that these processes listen on."""
+    inodes = set()
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            target = str(descriptor.readlink()) if descriptor.is_symlink() else ""
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            address, port = fields[1].split(":")
+            if fields[3] == "0A" and fields[9] in inodes:
+                found.append((address, int(port, 16)))
+    return found
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in tasks for child in file.read_text().split()]
+
+
+def test_what_listens_on_tcp_is_loopback_and_grpc_wants_a_token(server: RunningServer) -> None:
+    # gRPC cannot be turned off: any local user could register a model there, were it not for tokens
+    pids = {m for child in children_of(server.process.pid) for m in group_members(child)}
+    ports = dict.fromkeys(listening_ports(pids))
+    own = int(server.url.rpartition(":")[2])
+    loopback = ("0100007F", "0000000000000000FFFF00000100007F")
+    assert own in [port for _, port in ports]
+    assert all(address in loopback for address, _ in ports)
+    grpc = [port for _, port in ports if port != own]
+    assert len(grpc) == 2
+    for method in (
+        "management.ManagementAPIsService/ListModels",
+        "inference.InferenceAPIsService/Predictions",
+    ):
+        refused, unknown = sorted(
+            (call_grpc(port, method) for port in grpc), key=lambda said: b"Method not found" in said
+        )
+        assert b"Token Authorization failed" in refused
+        assert b"Method not found" in unknown  # each port knows its own half
+
+
+def call_grpc(port: int, method: str) -> bytes:
+    """What gRPC says to a call without a token; HTTP/2 written by hand, headers uncompressed."""
+
+    def literal(name: bytes, value: bytes) -> bytes:
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        head = len(payload).to_bytes(3, "big") + bytes([kind, flags])
+        return head + stream.to_bytes(4, "big") + payload
+
+    path = f"/org.pytorch.serve.grpc.{method}".encode()
+    headers = (
+        literal(b":method", b"POST")
+        + literal(b":scheme", b"http")
+        + literal(b":path", path)
+        + literal(b":authority", b"x")
+        + literal(b"te", b"trailers")
+        + literal(b"content-type", b"application/grpc")
+    )
+    message = b"\x00\x00\x00\x00\x00"
+    request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"")
+    request += frame(1, 4, 1, headers) + frame(0, 1, 1, message)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        answer = b""
+        while b"grpc-message" not in answer:
+            part = connection.recv(65536)
+            assert part, "it closed the connection without an answer"
+            answer += part
+    return answer
+
+
+def test_tokens_do_not_expire_within_an_hour_and_are_demanded(server: RunningServer) -> None:
+    keys = json.loads((server.run_dir / "key_file.json").read_text())
+    assert keys["inference"]["expiration time"] > "2100"
+    for name, path in (("management", "/models"), ("inference", "/ping")):
+        with over(server, name, None) as client:
+            assert client.get(path).status_code == 400
+        with over(server, name, tokens(server)[name]) as client:
+            assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:9/a.mar", "https://127.0.0.1:9/a.mar", "file:///etc/passwd", "../a.mar"],
+)
+def test_registration_fetches_nothing_from_elsewhere(server: RunningServer, url: str) -> None:
+    # CVE-2023-43654
+    with over(server, "management", tokens(server)["management"]) as client:
+        answer = client.post("/models", params={"url": url, "model_name": "x"})
+        assert 400 <= answer.status_code < 500
+        assert [m["modelName"] for m in client.get("/models").json()["models"]] == ["tiny"]
+
+
+def test_registered_as_asked(server: RunningServer) -> None:
+    with over(server, "management", tokens(server)["management"]) as client:
+        versions = client.get("/models/tiny/all").json()
+    assert sorted(version["modelVersion"] for version in versions) == ["1.0", "2.0"]
+    for version in versions:
+        assert version["batchSize"] == 32
+        assert version["maxBatchDelay"] == 5
+        assert version["responseTimeout"] == 120
+        assert [worker["status"] for worker in version["workers"]] == ["READY"]
+
+
+def test_a_set_default_moves_the_answering_version(server: RunningServer) -> None:
+    def answering() -> str:
+        headers = {"Content-Type": "text/plain"}
+        answer = httpx.post(f"{server.url}/predictions/tiny", content="a", headers=headers)
+        return str(answer.json()["model"]["version"])
+
+    with over(server, "management", tokens(server)["management"]) as client:
+        for version in ("1.0", "2.0"):
+            client.put(f"/models/tiny/{version}/set-default").raise_for_status()
+            assert answering() == version
+
+
+def test_prometheus_metrics_on_their_own_socket(server: RunningServer) -> None:
+    with over(server, "metrics", None) as client:
+        assert "ts_inference_requests_total" in client.get("/metrics").text
+
+
+def test_the_log_names_no_request_and_holds_no_document(server: RunningServer) -> None:
+    secret = "a word that stands in no other test: xyzzyq"
+    headers = {"Content-Type": "text/plain"}
+    for content in (secret.encode(), secret.encode() + b"\xff"):
+        httpx.post(f"{server.url}/predictions/tiny", content=content, headers=headers)
+    bodies = (f'{{"text": "{secret}', f'{{"inputs": ["{secret}", 3]}}')
+    for body in bodies:
+        json_type = {"Content-Type": "application/json"}
+        httpx.post(f"{server.url}/predictions/tiny", content=body, headers=json_type)
+    for file in server.run_dir.rglob("*"):
+        if file.is_file():
+            assert b"xyzzyq" not in file.read_bytes()
+    log = (server.run_dir / "torchserve.log").read_text()
+    assert "Backend received inference" not in log
+    assert "Torch worker started." in log  # what workers say does get there
+
+
+def test_workers_see_none_of_the_users_torchserve_settings(tmp_path: Path) -> None:
+    before = {"PATH": "/bin", "TS_CONFIG_FILE": "x", "PYTHONPATH": "y", "LOG_LOCATION": "z"}
+    seen = worker_environment(before, 2, tmp_path)
+    assert seen["OMP_NUM_THREADS"] == "2"
+    assert not {"TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION"} & set(seen)

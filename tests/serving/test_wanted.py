@@ -1,0 +1,102 @@
+"""The wanted state: what to serve, remembered in one file of the store."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from docsort.core.errors import ArchiveError, ServingError
+from docsort.serving.wanted import (
+    WANTED,
+    WantedModel,
+    WantedVersion,
+    find_wanted,
+    read_wanted,
+    write_wanted,
+)
+
+
+@pytest.fixture
+def own_store(store: Path, tmp_path: Path) -> Path:
+    """A copy of the store that a test may write to."""
+    return Path(shutil.copytree(store, tmp_path / "store"))
+
+
+def versions(wanted: tuple[WantedModel, ...]) -> dict[str, tuple[str, list[str]]]:
+    return {m.name: (m.default, [v.version for v in m.versions]) for m in wanted}
+
+
+def test_the_given_archives_come_first(own_store: Path) -> None:
+    given = [own_store / "tiny-2.0.mar", own_store / "tiny-1.0.mar"]
+    assert versions(find_wanted(own_store, given)) == {"tiny": ("2.0", ["2.0", "1.0"])}
+    assert versions(find_wanted(own_store, given[1:])) == {"tiny": ("1.0", ["1.0"])}
+
+
+def test_then_the_stores_wanted_state(own_store: Path) -> None:
+    both = find_wanted(own_store, sorted(own_store.glob("*.mar")))
+    (tiny,) = both
+    write_wanted(own_store, [WantedModel("tiny", "1.0", tiny.versions)])
+    assert versions(find_wanted(own_store, [])) == {"tiny": ("1.0", ["1.0", "2.0"])}
+
+
+def test_else_the_newest_of_each_name(own_store: Path) -> None:
+    assert versions(find_wanted(own_store, [])) == {"tiny": ("2.0", ["2.0"])}
+
+
+def test_an_empty_store(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match=r"holds no archive.*docsort archive"):
+        find_wanted(tmp_path, [])
+
+
+def test_an_archive_that_was_swapped(own_store: Path) -> None:
+    write_wanted(own_store, find_wanted(own_store, []))
+    shutil.copy(own_store / "tiny-1.0.mar", own_store / "tiny-2.0.mar")
+    with pytest.raises(ServingError, match=r"tiny-2\.0\.mar is not the archive of tiny 2\.0"):
+        find_wanted(own_store, [])
+    (own_store / "tiny-2.0.mar").unlink()
+    with pytest.raises(ArchiveError, match="there is no archive"):
+        find_wanted(own_store, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "cannot be understood"),
+        ("[]", "cannot be understood"),
+        ('{"schema_version": 1, "models": {"a": {}}}', "cannot be understood"),
+        ('{"schema_version": 99, "models": {}}', "schema version 99"),
+        (
+            '{"schema_version": 1, "models": {"a": {"default": "2", "versions": {}}}}',
+            "its default 2 must be one of its versions",
+        ),
+    ],
+)
+def test_a_state_that_cannot_be_used(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / WANTED).write_text(content)
+    with pytest.raises(ServingError, match=said):
+        read_wanted(tmp_path)
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    wanted = (WantedModel("a", "2", (WantedVersion("1", "x", "f"), WantedVersion("2", "y", "e"))),)
+    write_wanted(tmp_path, wanted)
+    assert read_wanted(tmp_path) == wanted
+    assert json.loads((tmp_path / WANTED).read_text())["schema_version"] == 1
+
+
+def test_a_failed_write_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wanted(tmp_path, ())
+    before = (tmp_path / WANTED).read_text()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_wanted(tmp_path, (WantedModel("a", "1", (WantedVersion("1", "x", "f"),)),))
+    assert (tmp_path / WANTED).read_text() == before
+    assert os.listdir(tmp_path) == [WANTED]
