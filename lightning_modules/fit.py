@@ -104,6 +104,8 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # the collate function only lays out windows: worker processes would cost more than they spare
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # a resumed run writes beside the checkpoints that it goes on from
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
     # a small table is no mistake
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     # Lightning 2.6 with torch 2.13

@@ -1,0 +1,82 @@
+"""A run of `docsort train` on a csv with the tiny BERT, made once, and csv files to spoil."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from docsort.commands import main
+from tests.lightning_modules.conftest import split
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where a run's files and its data lie."""
+
+    run: Path
+    train: Path
+    test: Path
+
+    @property
+    def bundle(self) -> Path:
+        return self.run / "bundle"
+
+
+def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def toy_rows(num: int, seed: int) -> list[dict[str, object]]:
+    return [{"text": row["text"], "label": row["label"]} for row in split(num, seed)]
+
+
+@pytest.fixture(scope="session")
+def overrides(tiny_bert: Path) -> list[str]:
+    """What makes a run small: the tiny BERT, short windows, one epoch."""
+    return [
+        f"model.pretrained={tiny_bert}",
+        "model.sha256=null",
+        "model.window=16",
+        "model.overlap=4",
+        "model.optimizer.lr=1e-2",
+        "trainer.max_epochs=2",
+        "+trainer.enable_progress_bar=true",
+    ]
+
+
+@pytest.fixture(scope="session")
+def trained(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A finished run, with a blank test row that must be dropped and named by its row."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("trained")
+    train = write_csv(folder / "train.csv", toy_rows(160, 1))
+    test_rows = toy_rows(24, 3)
+    test_rows.insert(5, {"text": "  ", "label": "sport"})
+    test = write_csv(folder / "test.csv", test_rows)
+    run = folder / "run"
+    data = ["data=csv", f"data.train={train}", f"data.test={test}", "data.name=toy"]
+    assert main(["train", *data, *overrides, f"hydra.run.dir={run}"]) == 0
+    return Trained(run, train, test)
+
+
+Docsort = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def docsort(capsys: pytest.CaptureFixture[str]) -> Docsort:
+    """Run a verb in this process: status, standard output, standard error."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

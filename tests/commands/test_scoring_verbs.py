@@ -1,0 +1,228 @@
+"""`docsort evaluate`, `classify` and `score`: the bundle's own answers, whole files, resuming."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from docsort.commands import score
+from docsort.core.scorer import Scorer
+from tests.commands.conftest import Docsort, Trained, write_csv
+
+TEXTS = ["the bank and the profit", "a goal in the match", "patient drug"]
+
+
+def test_evaluate_a_bundle_and_its_checkpoint_alike(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    checkpoint = next((trained.run / "checkpoints").glob("epoch*.ckpt"))
+    for what in (f"bundle={trained.bundle}", f"checkpoint={checkpoint}"):
+        run = tmp_path / what[:6]
+        status, _, err = docsort(
+            "evaluate", what, f"data.test={trained.test}", f"hydra.run.dir={run}"
+        )
+        assert status == 0, err
+        assert (run / "report.html").is_file()
+        given = pd.read_parquet(run / "predictions.parquet")
+        expected = pd.read_parquet(trained.run / "predictions.parquet")
+        assert given["predicted"].tolist() == expected["predicted"].tolist()
+        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+        trained_metrics = json.loads((trained.run / "metrics.json").read_text(encoding="utf-8"))
+        assert metrics["test/accuracy"] == trained_metrics["test/accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data.test=x.csv"], "one of bundle=DIR and checkpoint=FILE"),
+        (["bundle=nowhere"], "data.test is missing"),
+    ],
+)
+def test_evaluate_needs_a_model_and_a_file(
+    docsort: Docsort, trained: Trained, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    arguments = [a.replace("x.csv", str(trained.test)) for a in arguments]
+    status, _, err = docsort("evaluate", *arguments, f"hydra.run.dir={tmp_path}")
+    assert status == 2
+    assert said in err
+
+
+def test_evaluate_refuses_labels_that_the_model_does_not_know(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    file = write_csv(tmp_path / "t.csv", [{"text": "the wheel", "label": "engineering"}])
+    status, _, err = docsort(
+        "evaluate", f"bundle={trained.bundle}", f"data.test={file}", f"hydra.run.dir={tmp_path}"
+    )
+    assert status == 2
+    assert "'engineering'" in err
+
+
+def test_classify_arguments_files_and_standard_input(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Scorer.load(trained.bundle)
+    expected = [scorer.decide(p.probabilities)[0] for p in scorer.score(TEXTS)]
+    file = tmp_path / "document.txt"
+    file.write_text(TEXTS[2], encoding="utf-8")
+    status, out, _ = docsort(
+        "classify", "--bundle", trained.bundle, "--json", *TEXTS[:2], "--file", file
+    )
+    assert status == 0
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["label"] for answer in answers] == expected
+    assert answers[0]["model"]["name"] == "toy"
+
+    stdin = io.TextIOWrapper(io.BytesIO(TEXTS[0].encode()))
+    monkeypatch.setattr("sys.stdin", stdin)
+    status, out, _ = docsort("classify", "--bundle", trained.bundle)
+    assert status == 0
+    assert expected[0] in out
+    assert "5 of 5" in out  # the receipt
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--url", "http://127.0.0.1:9", "a"], "--model"),
+        (["--bundle", "nowhere", "a"], "nowhere is not a bundle"),
+        (["--bundle", "nowhere", " "], "empty"),
+        (["--bundle", "nowhere", "--file", "no.txt"], "no.txt"),
+    ],
+)
+def test_classify_refuses(docsort: Docsort, arguments: list[str], said: str) -> None:
+    status, _, err = docsort("classify", *arguments)
+    assert status == 2
+    assert said in err
+
+
+def rows(num: int) -> list[dict[str, object]]:
+    return [{"id": f"{i:04}", "text": TEXTS[i % 3], "note": 'a "b", c\nd'} for i in range(num)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_score_keeps_every_column_and_row(
+    docsort: Docsort, trained: Trained, tmp_path: Path, kind: str
+) -> None:
+    frame = pd.DataFrame(rows(20))
+    source, output = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
+    write, read = FORMATS[kind]
+    write(frame, source)
+    status, out, err = docsort(
+        "score", "--bundle", trained.bundle, "--input", source, "--output", output
+    )
+    assert status == 0, err
+    assert "20 rows" in out
+    given = read(output)
+    for column in frame:
+        assert given[column].tolist() == frame[column].tolist()
+    scorer = Scorer.load(trained.bundle)
+    predictions = scorer.score(frame["text"].tolist())
+    probabilities = np.stack([prediction.probabilities for prediction in predictions])
+    columns = [f"probability/{label}" for label in scorer.labels]
+    np.testing.assert_allclose(given[columns].astype(float).to_numpy(), probabilities, atol=1e-6)
+    assert sorted(os.listdir(tmp_path)) == sorted([source.name, output.name])
+
+
+FORMATS = {
+    "csv": (
+        lambda frame, path: frame.to_csv(path, index=False),
+        lambda path: pd.read_csv(path, dtype={"id": str}),
+    ),
+    "tsv": (
+        lambda frame, path: frame.to_csv(path, index=False, sep="\t"),
+        lambda path: pd.read_csv(path, dtype={"id": str}, sep="\t"),
+    ),
+    "jsonl": (
+        lambda frame, path: frame.to_json(path, orient="records", lines=True),
+        lambda path: pd.read_json(path, lines=True, dtype={"id": str}),
+    ),
+    "parquet": (lambda frame, path: frame.to_parquet(path), pd.read_parquet),
+}
+
+
+def test_score_goes_on_where_it_stopped(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "CHUNK_ROWS", 4)
+    source, output = write_csv(tmp_path / "in.csv", rows(18)), tmp_path / "out.csv"
+    arguments = ("score", "--bundle", trained.bundle, "--input", source, "--output", output)
+    scored: list[int] = []
+    real = Scorer.score
+
+    def dies_in_third_chunk(self: Scorer, texts: list[str]) -> list[object]:
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        scored.append(len(texts))
+        return real(self, texts)  # type: ignore[return-value]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scorer, "score", dies_in_third_chunk)
+        assert docsort(*arguments)[0] == 130
+    assert not output.exists()
+
+    again: list[int] = []
+
+    def counts(self: Scorer, texts: list[str]) -> list[object]:
+        again.append(len(texts))
+        return real(self, texts)  # type: ignore[return-value]
+
+    monkeypatch.setattr(Scorer, "score", counts)
+    assert docsort(*arguments)[0] == 0
+    assert (scored, again) == ([4, 4], [4, 4, 2])
+    assert len(pd.read_csv(output)) == 18
+    assert sorted(os.listdir(tmp_path)) == ["in.csv", "out.csv"]
+
+
+def test_score_does_not_mix_two_jobs(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write_csv(tmp_path / "in.csv", rows(6)), tmp_path / "out.csv"
+    arguments = ("score", "--bundle", trained.bundle, "--input", source, "--output", output)
+    with monkeypatch.context() as patched:
+        patched.setattr(score, "_join", lambda *_: None)
+        docsort(*arguments)
+    write_csv(source, rows(7))
+    status, _, err = docsort(*arguments)
+    assert status == 2
+    assert "out.csv.partial belongs to another input" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (b"id,body\n1,a\n", "in.csv", "no column 'text'"),
+        (b"", "in.csv", "no rows"),
+        (b"text\n\xff\n", "in.csv", "not UTF-8"),
+        (b"text\na,b\n", "in.csv", "header"),
+        (b"text\na\n", "in.xls", ".parquet"),
+        (b"PAR1 cut", "in.parquet", "cannot be read"),
+    ],
+)
+def test_score_refuses(
+    docsort: Docsort, trained: Trained, tmp_path: Path, content: bytes, name: str, said: str
+) -> None:
+    source = tmp_path / name
+    source.write_bytes(content)
+    status, _, err = docsort(
+        *("score", "--bundle", trained.bundle, "--input", source),
+        *("--output", tmp_path / "out.csv"),
+    )
+    assert status == 2
+    assert said in err
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_score_never_overwrites(docsort: Docsort, trained: Trained, tmp_path: Path) -> None:
+    source, output = write_csv(tmp_path / "in.csv", rows(2)), tmp_path / "out.csv"
+    output.write_text("precious", encoding="utf-8")
+    status, _, err = docsort(
+        "score", "--bundle", trained.bundle, "--input", source, "--output", output
+    )
+    assert status == 2
+    assert "is there already" in err
+    assert output.read_text(encoding="utf-8") == "precious"

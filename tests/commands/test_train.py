@@ -1,0 +1,137 @@
+"""`docsort train`: the files it leaves, what they say, and what it refuses before it begins."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from docsort.core.bundle import read_bundle, verify_files
+from docsort.core.golden import check_golden
+from docsort.core.scorer import Scorer
+from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
+
+
+def test_files_of_a_run(trained: Trained) -> None:
+    names = {path.name for path in trained.run.iterdir()}
+    assert {
+        "bundle",
+        "metrics.json",
+        "predictions.parquet",
+        "report.html",
+        "audit.json",
+        "checkpoints",
+        ".hydra",
+    } <= names
+    bundle = read_bundle(trained.bundle)
+    verify_files(bundle)
+    assert bundle.labels == ("finance", "medicine", "sport")
+    provenance = bundle.provenance
+    assert provenance["name"] == "toy"
+    assert provenance["config"]["model"]["window"] == 16
+    assert len(provenance["base_model"]["weights_sha256"]) == 64
+    assert "test.csv" in " ".join(provenance["data"])
+
+
+def test_predictions_are_the_written_bundles(trained: Trained) -> None:
+    table = pd.read_parquet(trained.run / "predictions.parquet")
+    source = pd.read_csv(trained.test, keep_default_na=False)
+    assert table["row"].tolist() == [row for row in range(25) if row != 5]
+    assert table["label"].tolist() == source["label"][table["row"]].tolist()
+    scorer = Scorer.load(trained.bundle)
+    predictions = scorer.score(source["text"][table["row"]].tolist())
+    given = table[[f"probability/{label}" for label in scorer.labels]].to_numpy()
+    expected = np.stack([prediction.probabilities for prediction in predictions])
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+    assert table["tokens"].tolist() == [prediction.receipt.tokens for prediction in predictions]
+    assert table["predicted"].tolist() == [scorer.labels[c] for c in expected.argmax(1)]
+    np.testing.assert_allclose(table["score"], expected.max(1), atol=1e-6)
+
+
+def test_metrics_are_those_of_the_predictions(trained: Trained) -> None:
+    metrics = json.loads((trained.run / "metrics.json").read_text(encoding="utf-8"))
+    table = pd.read_parquet(trained.run / "predictions.parquet")
+    truth, predicted = table["label"], table["predicted"]
+    assert metrics["test/accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    macro_f1 = f1_score(truth, predicted, average="macro")
+    assert metrics["test/macro_f1"] == pytest.approx(macro_f1)
+    for name in ("val/macro_f1", "baseline/test/accuracy", "train/docs_per_s", "train/seconds"):
+        assert metrics[name] > 0
+    assert metrics["test/accuracy"] > 0.7  # it has learned something
+
+
+def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
+    scorer = Scorer.load(trained.bundle)
+    difference = check_golden(
+        trained.bundle, lambda texts: np.stack([p.probabilities for p in scorer.score(texts)])
+    )
+    assert difference <= 1e-5
+    lines = (trained.bundle / "golden.jsonl").read_text(encoding="utf-8").splitlines()
+    held_out = {row["text"] for row in toy_rows(24, 3)}
+    assert {json.loads(line)["text"] for line in lines} <= held_out
+
+
+def test_sweep_ends_with_one_table(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    status, out, _ = docsort(
+        *("train", "-m", "data=csv", f"data.train={trained.train}", *overrides),
+        *("model.optimizer.lr=1e-2,1e-3", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"),
+    )
+    assert status == 0
+    table = out[out.rindex("val/macro_f1") :]
+    assert "0.01" in table.replace("1e-2", "0.01")
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"0", "1"}
+    assert out.rstrip().splitlines()[-1].startswith("sweep")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("data.train=nowhere.csv", "nowhere.csv"),
+        ("data.text_column=body", "body"),
+        ("data.label_column=topic", "topic"),
+        ("model.overlap=16", r"model\.overlap=16"),
+        ("model.overlap=14", r"model\.overlap=14"),
+        ("model.window=65", r"model\.window=65.*64 positions"),
+        ("model.sha256=" + "0" * 64, "SHA-256"),
+        ("model.pooling=median", r"model\.pooling=median"),
+        ("model.no_such_key=1", "no_such_key"),
+        ("+model.no_such_key=1", "no_such_key"),
+        ("no_such_group=x", "no_such_group"),
+        ("model=no_such_model", "no_such_model"),
+        ("data.batch_size=0", r"data\.batch_size"),
+        ("resume=nowhere.ckpt", "nowhere.ckpt"),
+        ("trainer.no_such_key=1", "no_such_key"),
+    ],
+)
+def test_refused_with_a_clear_error(
+    docsort: Docsort,
+    trained: Trained,
+    overrides: list[str],
+    tmp_path: Path,
+    change: str,
+    said: str,
+) -> None:
+    data = ["data=csv", f"data.train={trained.train}"]
+    status, _, err = docsort("train", *data, *overrides, f"hydra.run.dir={tmp_path}", change)
+    assert status == 2
+    assert "Traceback" not in err
+    assert re.search(said, err), err
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_label_that_training_never_saw(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    rows = [*toy_rows(10, 5), {"text": "the wheel of the car", "label": "engineering"}]
+    test = write_csv(tmp_path / "test.csv", rows)
+    status, _, err = docsort(
+        *("train", "data=csv", f"data.train={trained.train}", f"data.test={test}", *overrides),
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+    assert status == 2
+    assert "engineering" in err

@@ -1,0 +1,70 @@
+"""The README's code blocks: ``bash`` ones are executed in order, ``sh`` ones must compose."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.serving.conftest import free_port
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    assert found
+    return found
+
+
+@pytest.mark.timeout(900)
+def test_bash_blocks_run_in_order(tmp_path: Path) -> None:
+    """In an empty folder, with this environment in place of .venv, and a free port for 1337."""
+    script = "\n".join(["set -euo pipefail", *blocks("bash")])
+    environment = Path(sys.executable).parent
+    script = script.replace("source .venv/bin/activate", f"export PATH={environment}:$PATH")
+    port = free_port()
+    script = script.replace("docsort serve ", f"docsort serve --port {port} ")
+    script = script.replace("127.0.0.1:1337", f"127.0.0.1:{port}")
+    finished = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
+    assert '"label"' in finished.stdout
+    scored = (tmp_path / "scored.csv").read_text(encoding="utf-8").splitlines()
+    assert scored[0].startswith("id,text,predicted,score,probability/")
+    assert len(scored) == 3
+    for made in ("bundle/bundle.json", "report.html", "metrics.json", "predictions.parquet"):
+        assert (tmp_path / "runs" / "first" / made).is_file()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [line for block in blocks("sh") for line in block.splitlines() if line.startswith("docsort")],
+)
+def test_shown_commands_compose(line: str, tmp_path: Path) -> None:
+    words = [word for word in shlex.split(line, comments=True) if word != "-m"]
+    arguments = [word.replace("5e-5,1e-4", "5e-5").replace("1,2", "1") for word in words[1:]]
+    finished = subprocess.run(
+        [sys.executable, "-m", "docsort", *arguments, *(["--cfg", "job"] * (len(arguments) > 2))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"\bmake (\w+)", README)):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_tree_is_true() -> None:
+    tree = README.split("## Where things stand")[1]
+    for folder in re.findall(r"^([\w/]+)/ ", tree, flags=re.MULTILINE):
+        assert (ROOT / folder).is_dir(), folder
