@@ -21,12 +21,12 @@ _SECTION = re.compile(
 )
 _FIELD = re.compile(r":(param|parameter|type|arg|args|return|returns|rtype|raises|keyword)\b[^`]*:")
 _UNDERLINE = re.compile(r"([-=~^])\1{2,}\s*$")
-_TABLE = re.compile(r"\s*(={2,}[= ]*|[+|].*)$")
+_TABLE = re.compile(r"\s*(={2,}[= ]*|\+[-=+]+|\|.*\|)$")
 _ADVICE = re.compile(r"\s*\.\. ?(note|warning|important|tip|hint|attention|caution)::\s*")
 _DIRECTIVE = re.compile(r"\s*\.\.(\s|$)")
 _OVERLOAD = re.compile(r"\s*\.\. ?(function|method|class)::")
 _BULLET = re.compile(r"^\s*([-*+•]|\(?\d{1,2}[.)])\s+")
-_CALL = re.compile(r"[\w.]+\s?\(")
+_CALL = re.compile(r"(\w+ = )?[\w.]+\s?\(")
 
 
 def _formula(match: re.Match[str]) -> str:
@@ -38,6 +38,7 @@ def _formula(match: re.Match[str]) -> str:
 _INLINE = (
     (re.compile(r"(:math:`|\${1,2})(?P<formula>[^`$]*?)(`|\${1,2})"), _formula),
     (re.compile(r"Read more in the :ref:`User Guide <\w+>`\."), ""),
+    (re.compile(r":ref:`sphx_glr_[^`<>]*`"), "the examples"),
     (re.compile(r"``(.+?)``", re.DOTALL), r"\1"),
     (re.compile(r"(?::[\w+-]+)*:[\w+-]+:`[!~]([^`<>]*?\.)*([^`.<>]+?)`"), r"\2"),
     (re.compile(r"(?:(?::[\w+-]+)*:[\w+-]+:)?`([^`<>]+?)\s*<[^`<>]*>`_{0,2}"), r"\1"),
@@ -46,11 +47,16 @@ _INLINE = (
     (re.compile(r"<?https?://[^\s>)]+>?"), ""),
     (re.compile(r"(?<![\w*])\*\*(\S(?:[^*]*\S)?)\*\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])"), r"\1"),
-    (re.compile(r"\b0x[0-9a-fA-F]{6,}\b"), ""),
+    (re.compile(r"( at)? 0x[0-9a-fA-F]{6,}\b"), ""),
+    # Mistakes of upstream: broken roles, unfilled templates, stray escapes.
+    (re.compile(r":(func|class|meth|attr|mod|obj|ref|doc|term|math): ?"), ""),
     (re.compile(r"[`\\]|\{\w+\}"), ""),
+    (re.compile(r"\.\.\s+\w+::"), ""),
+    # What removals leave behind: empty brackets, lone commas, gaps.
+    (re.compile(r"([(\[])[\s,]+"), r"\1"),
+    (re.compile(r"\(\)(?<=\s\(\))|\[\](?<=\s\[\])"), ""),
     (re.compile(r"\s+"), " "),
-    (re.compile(r"[(\[]\s*[)\]]"), ""),
-    (re.compile(r" +([.,;:!?)])"), r"\1"),
+    (re.compile(r" +([.,;:!?)])(?=\s|$)"), r"\1"),
 )
 
 

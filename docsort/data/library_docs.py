@@ -33,6 +33,13 @@ LIBRARIES = {
 }
 """Top-level module and distribution of every library read."""
 
+EXPERIMENTAL = (
+    "sklearn.experimental.enable_halving_search_cv",
+    "sklearn.experimental.enable_iterative_imputer",
+)
+"""Modules whose import makes public names appear. Imported first, so that the corpus doesn't depend
+on whether something else in the process already had."""
+
 MIN_WORDS = 12
 """Shorter pages ("Return the mean.") name no subject."""
 
@@ -75,10 +82,12 @@ def library_docs_fingerprint() -> str:
 
 @cache
 def _pages() -> tuple[Page, ...]:
-    _check_libraries()
+    _import_libraries()
     with warnings.catch_warnings():
         # Deprecated modules and names say so when touched, but nobody here uses them.
         warnings.simplefilter("ignore")
+        for module in EXPERIMENTAL:
+            import_module(module)
         pages = tuple(_documented())
     if not pages:
         raise DataError(
@@ -89,7 +98,7 @@ def _pages() -> tuple[Page, ...]:
     return tuple(pages[position] for position in kept.tolist())
 
 
-def _check_libraries() -> None:
+def _import_libraries() -> None:
     for module, distribution in LIBRARIES.items():
         try:
             import_module(module)
@@ -143,18 +152,20 @@ def _member(holder: object, name: str) -> object | None:
         return None
     try:
         member: object = getattr(holder, name)
-    except (AttributeError, ImportError):  # scikit-learn's experimental names want to be enabled
+    except (AttributeError, ImportError):  # a name that needs something not installed
         return None
     member = member.__func__ if isinstance(member, MethodType) else member
     return None if ismodule(member) or _is_imported(member, holder) else member
 
 
 def _is_imported(member: object, holder: object) -> bool:
-    """Whether the member is another module's: one without __all__ shows what it imports too."""
-    if not ismodule(holder) or hasattr(holder, "__all__") or isbuiltin(member):
+    """Whether the member comes from elsewhere: a module without __all__ shows its imports too, and
+    a class what other libraries registered on it."""
+    if hasattr(holder, "__all__") or isbuiltin(member):
         return False
-    home = getattr(member, "__module__", None) or holder.__name__
-    return not f"{home}.".startswith(f"{holder.__name__}.")
+    own = holder.__name__ if ismodule(holder) else holder.__module__.partition(".")[0]
+    home = getattr(member, "__module__", None) or own
+    return not f"{home}.".startswith(f"{own}.")
 
 
 def _text(member: object) -> str:

@@ -36,7 +36,7 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     (
         "linear algebra",
         """scipy.linalg.* scipy.linalg.interpolative.* numpy.linalg.* torch.linalg.*
-        torch.cholesky* torch.lobpcg torch.lu* torch.pca* torch.qr torch.svd*""",
+        torch.cholesky* torch.lobpcg torch.lu* torch.qr torch.svd*""",
     ),
     (
         "sparse matrices",
