@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from docsort.data.corpus import Task
 from docsort.data.labels import LabelPairs
@@ -68,12 +69,15 @@ class LinearBaseline:
             dtype=np.float64,
         )
         features = vectorizer.fit_transform([texts[place] for place in chosen.tolist()])
-        classifiers = tuple(
-            LogisticRegression(C=STIFFNESS, solver="liblinear").fit(features, truth_D)
-            if truth_D.any() and not truth_D.all()
-            else None
-            for truth_D in truth_DC.T
-        )
+        # liblinear's vectors are too short for BLAS threads: on two busy cores they made it 7 times
+        # slower.
+        with threadpool_limits(1):
+            classifiers = tuple(
+                LogisticRegression(C=STIFFNESS, solver="liblinear").fit(features, truth_D)
+                if truth_D.any() and not truth_D.all()
+                else None
+                for truth_D in truth_DC.T
+            )
         constants = tuple(truth_DC.mean(axis=0).tolist())
         return cls(vectorizer, classifiers, constants, task, num_given, len(chosen))
 
@@ -103,7 +107,8 @@ def _indicators(
     labels: Sequence[str] | Sequence[Sequence[str]], names: tuple[str, ...], task: Task
 ) -> npt.NDArray[np.bool_]:
     """(D, C): document d carries label c."""
-    targets = as_targets(labels, names, task)
+    # [:] makes a Dataset's column a list at once; row by row a million of them take a minute
+    targets = as_targets(labels[:], names, task)
     if targets.ndim == 1:
         targets = targets[:, None] == np.arange(len(names))
     truth_DC: npt.NDArray[np.bool_] = targets.astype(np.bool_)

@@ -40,7 +40,7 @@ class DataSettings:
     min_per_label: int = 3
     train_per_label: int | None = None
     max_leak_share: float = 0.01
-    audit_rows: int = 20_000
+    audit_rows: int = 10_000
     batch_size: int = 16
 
     def __post_init__(self) -> None:

@@ -1,0 +1,128 @@
+"""What is wrong with a corpus, as one value. Each check stands in a file of its own; shows nothing.
+
+Costly checks look at ``sampled`` documents, drawn once, the same for all of them.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from docsort.core.errors import DataError
+from docsort.data.copies import Copies, find_copies
+from docsort.data.corpus import Corpus, Task
+from docsort.data.documents import MAX_NAMED, Documents, Found
+from docsort.data.duplicates import exact_clusters
+from docsort.data.label_errors import suspected_label_errors
+from docsort.data.labels import label_pairs
+from docsort.data.splits import Ints
+from docsort.data.text_oddities import other_languages, wrong_encoding
+from docsort.data.token_lengths import Reading, TokenLengths, token_lengths
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that was looked for and found. Holds places of documents, never their text.
+
+    ``labels`` counts documents by split and label. ``tokens`` is None when no tokenizer was given.
+    ``baseline_accuracy`` is the out-of-fold accuracy of the model that suspects label errors: the
+    lower it is, the less its suspicion means.
+    """
+
+    name: str
+    task: Task
+    sources: dict[str, str]
+    documents: dict[str, int]
+    sampled: int
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+    labels: dict[str, dict[str, int]]
+    copies: Copies
+    tokens: TokenLengths | None
+    wrong_encoding: Found
+    language: str | None
+    other_language: Found
+    label_errors: Found
+    baseline_accuracy: float
+
+    @property
+    def num_documents(self) -> int:
+        """Documents in all splits."""
+        return sum(self.documents.values())
+
+    def leaked_rows(self, split: str = "test") -> tuple[int, ...]:
+        """Source rows of a given split's documents that stand in earlier splits too."""
+        leaks = self.copies.leaks.get(split)
+        return leaks.exact_rows if leaks else ()
+
+    def to_json(self) -> str:
+        """The content of audit.json."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Writes audit.json."""
+        path.write_text(self.to_json(), encoding="utf-8")
+
+
+def audit(corpus: Corpus, max_rows: int, reading: Reading | None = None) -> Audit:
+    """Looks at all documents, and for the costly checks at ``max_rows`` (data.audit_rows)."""
+    documents = Documents(corpus)
+    sample = documents.sample(max_rows)
+    texts = documents.texts(sample)
+    language, foreign = other_languages(texts)
+    suspects, accuracy = _label_errors(documents, sample, corpus.task)
+    return Audit(
+        name=corpus.name,
+        task=corpus.task,
+        sources=dict(corpus.sources),
+        documents={name: len(split) for name, split in corpus.splits().items()},
+        sampled=len(sample),
+        dropped=dict(corpus.dropped),
+        notes=corpus.notes,
+        labels=_label_counts(corpus),
+        copies=find_copies(documents, corpus.given, sample),
+        tokens=token_lengths(texts, reading) if reading else None,
+        wrong_encoding=documents.found(sample[wrong_encoding(texts)]),
+        language=language,
+        other_language=documents.found(
+            sample[list(foreign)], [{"language": told} for told in foreign.values()]
+        ),
+        label_errors=suspects,
+        baseline_accuracy=accuracy,
+    )
+
+
+def refuse_leaks(audit: Audit, max_leak_share: float) -> None:
+    """Raises DataError when too much of a given test split stands in the other splits."""
+    leaks = audit.copies.leaks.get("test")
+    if leaks is None or leaks.share <= max_leak_share:
+        return
+    count = len(leaks.exact_rows)
+    rows = ", ".join(map(str, leaks.exact_rows[:10]))
+    raise DataError(
+        f"{count} of {audit.documents['test']} test documents ({leaks.share:.1%}) stand in train "
+        f"or val too, so figures on them would flatter: rows {rows}{', …' if count > 10 else ''}. "
+        f"data.max_leak_share={max_leak_share} is accepted. Take them out of one side, leave "
+        "data.test out to have a test split made without leaks, or raise data.max_leak_share."
+    )
+
+
+def _label_counts(corpus: Corpus) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for name, split in corpus.splits().items():
+        pairs = label_pairs(split)
+        found = dict(zip(pairs.names, pairs.counts().tolist(), strict=True))
+        counts[name] = {label: found.get(label, 0) for label in corpus.labels}
+    return counts
+
+
+def _label_errors(documents: Documents, sample: Ints, task: Task) -> tuple[Found, float]:
+    chosen = documents.dataset.select(sample)
+    errors = suspected_label_errors(chosen, exact_clusters(chosen["text"][:]), task)
+    positions = sample[np.array([s.position for s in errors.suspects], dtype=np.int64)]
+    details: list[dict[str, object]] = [
+        {"label": list(s.given), "suggested": list(s.suggested)}
+        for s in errors.suspects[:MAX_NAMED]
+    ]
+    return documents.found(positions, details), errors.accuracy

@@ -1,0 +1,108 @@
+"""Labels that look wrong to a model that never saw them: out-of-fold, by cleanlab's rules.
+
+Confident learning (Northcutt et al., JAIR 2021) on the linear baseline's probabilities. With 3 % of
+labels changed at random, its first finds hold 94 % of them on R8, where the baseline is right on
+96 % of the documents, but 47 % on Ohsumed, where it is right on 60 %: hence ``accuracy`` beside.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from datasets import Dataset
+
+from docsort.data.baseline import LinearBaseline
+from docsort.data.corpus import Task
+from docsort.data.labels import label_pairs
+from docsort.data.splits import Ints, share_out
+from docsort.data.targets import as_targets
+
+NUM_FOLDS = 3
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A document whose label looks wrong: its position, its labels, and those the model gives."""
+
+    position: int
+    given: tuple[str, ...]
+    suggested: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """Suspects, the likeliest errors first, and how often the model is right when it's unseen."""
+
+    suspects: tuple[Suspect, ...]
+    accuracy: float
+
+
+def suspected_label_errors(dataset: Dataset, cluster_D: Ints, task: Task) -> LabelErrors:
+    """Copies (equal ``cluster_D``) are in one fold, so that they never vouch for each other."""
+    names = label_pairs(dataset).names
+    labels = dataset["label"][:]
+    truth = as_targets(labels, names, task)
+    probabilities_DC = _out_of_fold(dataset, labels, cluster_D, names, task)
+    answer = _answers(probabilities_DC, task)
+    wrong_D = answer != truth if task == "single_label" else (answer != truth).any(axis=1)
+    ranked = _ranked_issues(truth, probabilities_DC, task)
+    suspects = tuple(
+        Suspect(int(at), _names(truth[at], names), _names(answer[at], names))
+        for at in ranked
+        if wrong_D[at]
+    )
+    return LabelErrors(suspects, float(1 - wrong_D.mean()))
+
+
+def _ranked_issues(
+    truth: npt.NDArray[np.int64] | npt.NDArray[np.bool_], probabilities_DC: Floats, task: Task
+) -> Ints:
+    """Positions, the least confident first. Several labels are as many yes-or-no questions."""
+    # Here, not above: cleanlab takes seconds to import.
+    from cleanlab.filter import find_label_issues
+
+    options = {"filter_by": "low_self_confidence", "n_jobs": 1}
+    if task == "single_label":
+        issue_D = find_label_issues(truth, probabilities_DC, **options)
+        confidence_D = probabilities_DC[np.arange(len(truth)), truth]
+    else:
+        confidence_DC = np.where(truth, probabilities_DC, 1 - probabilities_DC)
+        issue_DC = np.zeros(truth.shape, dtype=bool)
+        for c, truth_D in enumerate(truth.T.astype(np.int64)):
+            yes_D = probabilities_DC[:, c]
+            issue_DC[:, c] = find_label_issues(truth_D, np.stack([1 - yes_D, yes_D], 1), **options)
+        issue_D, confidence_D = issue_DC.any(axis=1), confidence_DC.min(axis=1)
+    positions = np.flatnonzero(issue_D)
+    return positions[np.argsort(confidence_D[positions], kind="stable")]
+
+
+def _out_of_fold(
+    dataset: Dataset, labels: list[str], cluster_D: Ints, names: tuple[str, ...], task: Task
+) -> Floats:
+    """(D, C): each document's probabilities from a model that saw neither it nor its copies."""
+    shares = {str(fold): 1 / NUM_FOLDS for fold in range(NUM_FOLDS)}
+    folds = share_out(label_pairs(dataset), cluster_D, shares, seed=0)
+    probabilities_DC = np.zeros((len(dataset), len(names)))
+    for fold in folds.values():
+        rest = np.setdiff1d(np.arange(len(dataset)), fold)
+        texts = dataset.select(rest)["text"][:]
+        model = LinearBaseline.fit(texts, [labels[at] for at in rest], names, task)
+        probabilities_DC[fold] = model.probabilities(dataset.select(fold)["text"][:])
+    return probabilities_DC
+
+
+def _answers(probabilities_DC: Floats, task: Task) -> Ints:
+    """Class indices (D,), or 0 and 1 (D, C) for multi_label."""
+    if task == "single_label":
+        best_D: Ints = probabilities_DC.argmax(axis=1)
+        return best_D
+    over_DC: Ints = (probabilities_DC > 0.5).astype(np.int64)
+    return over_DC
+
+
+def _names(target: npt.NDArray[np.int64] | np.int64, names: tuple[str, ...]) -> tuple[str, ...]:
+    if np.ndim(target) == 0:
+        return (names[int(target)],)
+    return tuple(names[c] for c in np.flatnonzero(target))

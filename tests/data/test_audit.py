@@ -1,0 +1,187 @@
+import io
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from docsort.core.errors import DataError
+from docsort.core.windows import WindowPlan
+from docsort.data import documents
+from docsort.data.audit import Audit, audit, refuse_leaks
+from docsort.data.audit_table import audit_lines, print_audit
+from docsort.data.corpus import Corpus
+from docsort.data.load import load_corpus
+from docsort.data.settings import DataSettings
+from docsort.data.token_lengths import Reading
+from tests.data.conftest import csv_of, distinct_text
+
+Write = Callable[[str, str | bytes], str]
+LABELS = ["a", "b"] * 20
+
+
+def corpus_of(**given: Any) -> Corpus:
+    return load_corpus(DataSettings(source="table", name="docs", **given), seed=1)
+
+
+def numbered(start: int, labels: list[str]) -> str:
+    """Like csv_of, without the header and with other texts."""
+    return "".join(f"{distinct_text(start + n)},{label}\n" for n, label in enumerate(labels))
+
+
+@pytest.fixture
+def leaky(write: Write) -> Corpus:
+    """Test rows 1 (exact, folded) and 2 (near) stand in train as rows 3 and 4."""
+    test = numbered(100, ["a"])
+    test += f"  {distinct_text(3).upper()},b\n"
+    test += f"{distinct_text(4)} more,a\n"
+    test += numbered(200, ["b", "a"])
+    train = write("train.csv", csv_of(LABELS))
+    return corpus_of(train=train, test=write("test.csv", "text,label\n" + test))
+
+
+def test_leaks_of_a_given_split(leaky: Corpus) -> None:
+    found = audit(leaky, max_rows=1000)
+    leaks = found.copies.leaks["test"]
+    assert leaks.exact_rows == found.leaked_rows() == (1,)
+    assert leaks.share == pytest.approx(0.2)
+    assert leaks.near.count == 1
+    place = leaks.near.places[0]
+    assert (place["split"], place["row"], place["like_row"]) == ("test", 2, 4)
+    assert found.leaked_rows("val") == ()
+
+
+def test_too_many_leaks_stop_the_run(leaky: Corpus) -> None:
+    found = audit(leaky, max_rows=1000)
+    with pytest.raises(DataError, match=r"1 of 5 test documents \(20.0%\).*rows 1\..*=0.01"):
+        refuse_leaks(found, 0.01)
+    refuse_leaks(found, 0.2)
+
+
+def test_our_own_splits_have_no_leaks_to_look_for(write: Write) -> None:
+    found = audit(corpus_of(train=write("t.csv", csv_of(LABELS))), max_rows=1000)
+    assert found.copies.leaks == {}
+    refuse_leaks(found, 0.0)
+
+
+def test_copies_and_conflicts(write: Write) -> None:
+    text = distinct_text(500)
+    rows = f"{text},a\n{text},a\n {text}  ,b\n{text} more,a\n"
+    test = write("test.csv", "text,label\n" + numbered(900, ["a", "b"]) + rows)
+    train, val = write("train.csv", csv_of(LABELS)), write("val.csv", csv_of(LABELS[:3]))
+    copies = audit(corpus_of(train=train, val=val, test=test), max_rows=1000).copies
+    assert copies.exact == {"train": 0, "val": 0, "test": 2}
+    assert copies.near == {"train": 0, "val": 0, "test": 3}
+    assert copies.leaks["val"].exact_rows == (0, 1, 2)
+    assert copies.conflicts.count == 3
+    assert [place["row"] for place in copies.conflicts.places] == [2, 3, 4]
+
+
+def test_lengths_against_windows(write: Write) -> None:
+    lengths = {"one two": 2, "ten": 10, "eleven": 11, "nineteen": 19, "twenty": 20}
+    plan = WindowPlan(window=12, overlap=1, max_windows=2, prefix=(1,), suffix=(2,))
+    file = write("t.csv", csv_of(LABELS))
+    reading = Reading(
+        lambda texts: [list(lengths.values())[n % 5] for n in range(len(texts))], plan
+    )
+    tokens = audit(corpus_of(train=file), 1000, reading).tokens
+    assert tokens is not None
+    assert (tokens.documents, tokens.several_windows, tokens.read_in_part) == (40, 24, 8)
+    assert tokens.percentiles["100"] == 20
+    assert sum(tokens.counts) == 40
+    assert len(tokens.edges) == len(tokens.counts) + 1
+
+
+GERMAN = (
+    "Der Regen fällt seit gestern auf die Stadt und niemand geht ohne einen Schirm aus dem Haus"
+)
+
+
+def test_odd_texts(write: Write) -> None:
+    english = [
+        f"The weather report number {n} says that it will be raining in the north of the country "
+        f"tomorrow and that the {word} should stay at home with their families"
+        for n, word in enumerate(["farmers", "doctors", "sailors", "teachers"] * 10)
+    ]
+    odd = [GERMAN, "The cafÃ© near the harbour isnâ€™t open", "broken \ufffd letter", "nul\x01byte"]
+    rows = [f"{text},{'ab'[n % 2]}" for n, text in enumerate([*english, *odd])]
+    file = write("t.csv", "text,label\n" + "\n".join(rows) + "\n")
+    found = audit(corpus_of(train=file, val=file, test=file), max_rows=1000)
+    assert found.language == "en"
+    places = [place for place in found.other_language.places if place["split"] == "test"]
+    assert places == [{"split": "test", "row": 40, "language": "de"}]
+    garbled = [place["row"] for place in found.wrong_encoding.places if place["split"] == "test"]
+    assert garbled == [41, 42, 43]
+
+
+def two_topics(write: Write, wrong: set[int]) -> str:
+    rng = random.Random(0)
+    topics = {"sea": ["ship", "wave", "sail", "harbour"], "farm": ["cow", "field", "barn", "corn"]}
+    other = {"sea": "farm", "farm": "sea"}
+    rows = []
+    for n in range(200):
+        topic = "sea" if n % 2 else "farm"
+        words = rng.choices(topics[topic], k=6) + [f"w{rng.randrange(10_000)}" for _ in range(6)]
+        rows.append(f"{' '.join(words)},{other[topic] if n in wrong else topic}")
+    return write("t.csv", "text,label\n" + "\n".join(rows) + "\n")
+
+
+def test_wrong_labels_are_suspected(write: Write) -> None:
+    wrong = {10, 55, 120}
+    found = audit(corpus_of(train=two_topics(write, wrong)), max_rows=1000)
+    assert {place["row"] for place in found.label_errors.places} == wrong
+    assert found.label_errors.count == 3
+    assert found.baseline_accuracy == pytest.approx(0.985)
+    by_row = {place["row"]: place for place in found.label_errors.places}
+    assert (by_row[55]["label"], by_row[55]["suggested"]) == (["farm"], ["sea"])
+
+
+def test_wrong_labels_among_several(write: Write) -> None:
+    rows = []
+    rng = random.Random(0)
+    for n in range(240):
+        labels = [["sea"], ["farm"], ["farm", "sea"]][n % 3]
+        words = {"sea": ["ship", "wave", "sail"], "farm": ["cow", "barn", "corn"]}
+        text = " ".join([*(w for name in labels for w in words[name]), f"w{rng.random()}", f"v{n}"])
+        rows.append(f"{text},{'|'.join(['sea'] if n == 7 else labels)}")
+    file = write("t.csv", "text,label\n" + "\n".join(rows) + "\n")
+    found = audit(corpus_of(train=file, label_separator="|"), max_rows=1000)
+    assert 7 in [place["row"] for place in found.label_errors.places][:2]
+
+
+def test_a_sample_is_stated_and_places_are_capped(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MAX_NAMED", 2)
+    train = write("train.csv", csv_of(LABELS))
+    test = write("test.csv", csv_of(LABELS))
+    found = audit(corpus_of(train=train, test=test), max_rows=30)
+    assert (found.sampled, found.num_documents) == (30, 80)
+    assert (
+        len(found.copies.leaks["test"].exact_rows) == 40
+    )  # exact copies are looked for everywhere
+    print_audit(found, console := Console(file=io.StringIO(), width=200))
+    assert "on a sample of 30" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_what_is_written_and_printed_has_no_text(leaky: Corpus, tmp_path: Path) -> None:
+    found = audit(leaky, max_rows=1000)
+    found.write(tmp_path / "audit.json")
+    written = (tmp_path / "audit.json").read_text(encoding="utf-8")
+    assert json.loads(written)["copies"]["leaks"]["test"]["exact_rows"] == [1]
+    print_audit(found, console := Console(file=io.StringIO(), width=200))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "test documents that stand in earlier splits" in printed
+    assert "alpha" not in written + printed
+
+
+def test_every_number_is_shown(leaky: Corpus) -> None:
+    found: Audit = audit(leaky, max_rows=1000)
+    told = {what: (count, meaning) for what, count, meaning in audit_lines(found)}
+    assert told["documents"] == ("45", "train 36, val 4, test 5")
+    assert told["test documents that stand in earlier splits"] == ("1", "20.00% of test: rows 1")
+    assert told["test documents nearly in earlier splits"] == ("1", "test 2")
+    assert told["labels"][1] == "commonest 'a' (23), rarest 'b' (22)"
