@@ -1,9 +1,9 @@
 """One docstring to the plain prose that stands before its parameter list. Knows no library.
 
 Reads both customs: numpydoc (sections underlined) and Google's (``Args:``), in reStructuredText.
-Left out: signatures, directives with their bodies (notes, versions, formulas, code), doctests,
-literal blocks, tables, and everything from the first section on. Markup within a sentence is
-replaced by what a reader would see; a formula is only kept when it is a single name.
+Left out: signatures, directives with their bodies (versions, formulas, code; but notes and warnings
+are told), doctests, literal blocks, tables, and everything from the first section on. Markup within
+a sentence gives way to what a reader would see; a formula stays only when it is a single name.
 """
 
 import re
