@@ -54,15 +54,19 @@ def _serve(options: argparse.Namespace) -> None:
     wanted = find_wanted(store, archives)
     console = Console()
     with console.status("starting") as status:
+        is_moving = console.is_terminal
 
         def on_ready() -> None:
+            nonlocal is_moving
+            is_moving = False
             status.stop()
             for line in _ready_lines(settings.url, wanted):
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         def report(line: str) -> None:
-            status.update(line)
-            if not console.is_terminal:
+            if is_moving:
+                status.update(line)
+            else:
                 print(line, flush=True)
 
         supervisor = Supervisor(settings, wanted, programs, report, on_ready)

@@ -25,7 +25,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 1337
     workers: int = 1
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     batch_size: int = 32
     batch_delay_ms: int = 5
     queue_size: int = 100
