@@ -155,15 +155,19 @@ def _json_value(value: object, file: Path, row: int, name: str) -> str | list[st
 def _json_table(columns: dict[str, list[Any]], file: Path) -> pa.Table:
     try:
         return pa.table({name: _json_array(values) for name, values in columns.items()})
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except UnicodeEncodeError:
         raise DataError(
-            f"{file} mixes lists and single values in one column; write all of them as lists."
+            f"{file} holds half a character (a lone surrogate, \\ud800 to \\udfff), which UTF-8 "
+            "has no bytes for. Write the file anew with whole characters."
         ) from None
 
 
 def _json_array(values: list[Any]) -> pa.Array:
-    is_list = any(isinstance(value, list) for value in values)
-    return pa.array(values, pa.list_(pa.string()) if is_list else pa.string())
+    """Among lists, a value by itself is a list of one; Arrow would make its letters the items."""
+    if not any(isinstance(value, list) for value in values):
+        return pa.array(values, pa.string())
+    listed = [[value] if isinstance(value, str) else value for value in values]
+    return pa.array(listed, pa.list_(pa.string()))
 
 
 @contextmanager

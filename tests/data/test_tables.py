@@ -58,6 +58,12 @@ def test_label_lists_and_separators_make_it_multi_label(write: Write, tmp_path: 
     assert records(separated) == [(0, "a", ["x", "y"]), (1, "b", None)]
 
 
+def test_single_labels_among_lists_are_lists_of_one(write: Write) -> None:
+    lines = '{"text":"a","label":"one"}\n{"text":"b","label":["two","one"]}\n'
+    rows = read_table(write("t.jsonl", lines), COLUMNS)
+    assert records(rows) == [(0, "a", ["one"]), (1, "b", ["one", "two"])]
+
+
 def test_other_columns_are_read_under_our_names(write: Write) -> None:
     columns = Columns("t", "l", split="part", group="t", time="when")
     rows = read_table(write("t.csv", "t,l,part,when,z\na,b,test,2020,q\n"), columns)
@@ -112,6 +118,7 @@ def test_an_interrupted_reading_leaves_nothing(write: Write, own_cache: Path) ->
         ("t.jsonl", '{"text": "a", "label": "b"}\n{"text": secret}\n', "line 2 is not JSON"),
         ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("t.jsonl", '{"text": {"secret": 1}, "label": "b"}\n', "row 0 has neither text"),
+        ("t.jsonl", '{"text": "secret \\ud800", "label": "b"}\n', "half a character"),
         ("t.xlsx", "secret", "its name must end in one of .csv, .tsv"),
         ("t.parquet", "secret", "not a whole parquet file"),
         ("t.csv.gz", "secret", "not a whole gzip file"),
