@@ -52,13 +52,13 @@ class DocumentClassification(pl.LightningModule):
         return logits_DC
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        loss = self._loss(self(batch.windows), batch.targets)
+        loss = self.loss(self(batch.windows), batch.targets)
         self.log("train/loss", loss, prog_bar=True, batch_size=batch.windows.num_documents)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         logits_DC = self(batch.windows)
-        loss = self._loss(logits_DC, batch.targets)
+        loss = self.loss(logits_DC, batch.targets)
         num_documents = batch.windows.num_documents
         self.log("val/loss", loss, batch_size=num_documents, on_epoch=True, sync_dist=True)
         self.val_metrics.update(logits_DC, batch.targets.int())
@@ -78,7 +78,8 @@ class DocumentClassification(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["docsort"] = model_files(self.manifest, self.classifier, self.tokenizer)
 
-    def _loss(self, logits_DC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def loss(self, logits_DC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Cross entropy, of the labels or of each label, after label smoothing."""
         smoothing = self.settings.label_smoothing
         if self.manifest.task == "single_label":
             return F.cross_entropy(logits_DC, targets, label_smoothing=smoothing)

@@ -23,6 +23,7 @@ from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.head_start import HeadStart
 
 MONITOR = "val/macro_f1"
 
@@ -67,7 +68,7 @@ def fit(
     )
     speed, curve = Speed(), LearningCurve()
     stopping = EarlyStopping(MONITOR, mode="max", patience=patience)
-    callbacks = [RichProgressBar(), stopping, speed, curve, checkpoints]
+    callbacks = [RichProgressBar(), HeadStart(), stopping, speed, curve, checkpoints]
     _quiet()
     trainer = make_trainer(trainer_settings, folder, callbacks)
     trainer.fit(module, data, ckpt_path=str(resume) if resume else None)

@@ -76,6 +76,20 @@ def tiny_bundle(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
+@pytest.fixture(scope="session")
+def overrides(tiny_bert: Path) -> list[str]:
+    """What makes a run small: the tiny BERT, short windows, one epoch."""
+    return [
+        f"model.pretrained={tiny_bert}",
+        "model.sha256=null",
+        "model.window=16",
+        "model.overlap=4",
+        "model.optimizer.lr=1e-2",
+        "trainer.max_epochs=2",
+        "+trainer.enable_progress_bar=true",
+    ]
+
+
 @pytest.fixture
 def tiny_bundle_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the tiny bundle that a test may spoil."""

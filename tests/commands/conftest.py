@@ -38,20 +38,6 @@ def toy_rows(num: int, seed: int) -> list[dict[str, object]]:
 
 
 @pytest.fixture(scope="session")
-def overrides(tiny_bert: Path) -> list[str]:
-    """What makes a run small: the tiny BERT, short windows, one epoch."""
-    return [
-        f"model.pretrained={tiny_bert}",
-        "model.sha256=null",
-        "model.window=16",
-        "model.overlap=4",
-        "model.optimizer.lr=1e-2",
-        "trainer.max_epochs=2",
-        "+trainer.enable_progress_bar=true",
-    ]
-
-
-@pytest.fixture(scope="session")
 def trained(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A finished run, with a blank test row that must be dropped and named by its row."""
     torch.set_num_threads(1)

@@ -1,0 +1,71 @@
+"""A classification layer that begins at the frozen encoder's own solution. Trains no encoder.
+
+With few documents a label, a random layer spends the first epochs dragging a good encoder about.
+Here the layer is first fitted on the untouched encoder's vectors (logistic regression), and only
+then is all fine-tuned together (LP-FT: Kumar et al. 2022, arXiv:2202.10054).
+
+Shapes: D documents, H hidden, C classes.
+"""
+
+import warnings
+
+import pytorch_lightning as pl
+import torch
+from rich.progress import track
+
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.data_module import DocumentDataModule
+
+# Vectors of more documents than this hardly move the solution, but cost a pass each.
+MAX_DOCUMENTS = 2000
+# scikit-learn's C=1: half the squared norm of the weights, over the number of documents
+INVERSE_PENALTY = 1.0
+MAX_ITERATIONS = 200
+
+
+class HeadStart(pl.Callback):
+    """Fits the layer before the first step of a run that doesn't go on from a checkpoint."""
+
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(module, DocumentClassification)
+        assert isinstance(data, DocumentDataModule)
+        if trainer.ckpt_path is None:
+            fit_head(module, *frozen_vectors(module, data))
+
+
+def frozen_vectors(
+    module: DocumentClassification, data: DocumentDataModule
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vectors (D, H) of training documents by the untouched encoder, without dropout; targets."""
+    vectors, targets = [], []
+    module.eval()
+    with torch.no_grad():
+        for batch in track(data.sample_batches(MAX_DOCUMENTS), "frozen vectors", transient=True):
+            vectors.append(module.classifier.embed(batch.windows))
+            targets.append(batch.targets.to(module.device))
+    module.train()
+    return torch.cat(vectors), torch.cat(targets)
+
+
+def fit_head(
+    module: DocumentClassification, vectors_DH: torch.Tensor, targets: torch.Tensor
+) -> None:
+    """Set the layer to the penalised minimum of the run's own loss on these vectors."""
+    head = module.classifier.head
+    penalty = 0.5 / (INVERSE_PENALTY * len(vectors_DH))
+    optimizer = torch.optim.LBFGS(
+        head.parameters(), max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = module.loss(head(vectors_DH), targets) + penalty * head.weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    with torch.enable_grad(), warnings.catch_warnings():
+        # torch 2.13's L-BFGS turns its own closure's loss into a number
+        warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad=True")
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.zero_grad()
