@@ -168,3 +168,11 @@ def test_the_bad_byte_is_found_across_blocks(
 def test_sha256_is_that_of_the_bytes(write: Write) -> None:
     digest = sha256_of(Path(write("t.csv", b"abc")))
     assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_what_was_read_differently_is_not_taken_from_the_cache(write: Write) -> None:
+    file = write("t.csv", "text,label,other\na,x;y,z\n")
+    assert records(read_table(file, COLUMNS)) == [(0, "a", "x;y")]
+    assert records(read_table(file, Columns("other", "label"))) == [(0, "z", "x;y")]
+    assert records(read_table(file, COLUMNS, separator=";")) == [(0, "a", ["x", "y"])]
+    assert records(read_table(file, COLUMNS, separator="|")) == [(0, "a", ["x;y"])]
