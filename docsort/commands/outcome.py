@@ -46,6 +46,18 @@ class Outcome:
         """fp32 (D, C)."""
         return to_probabilities(self.logits_DC, self.task, temperature).numpy()
 
+    def where(self, chosen: np.ndarray) -> "Outcome":
+        """Only the documents where bool (D,) ``chosen`` is true."""
+        places = np.flatnonzero(chosen)
+        return Outcome(
+            self.split.select(places),
+            self.task,
+            self.truth[places],
+            self.logits_DC[torch.from_numpy(places)],
+            self.tokens[places],
+            self.tokens_read[places],
+        )
+
     def report_fields(self, bundle: Bundle) -> dict[str, Any]:
         """The fields of a report's RunResults that follow from documents and bundle."""
         calibration = bundle.calibration

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from rich.console import Console
 
+from docsort.commands.audit import audit_corpus
 from docsort.commands.baseline_scores import BaselineScores, measure_baseline
 from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
@@ -18,11 +20,13 @@ from docsort.core.errors import ConfigError
 from docsort.core.golden import write_bundle
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
 from docsort.core.scorer import Scorer
+from docsort.data.audit import Audit
 from docsort.data.corpus import Corpus
 from docsort.data.labels import label_pairs
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
 from docsort.report.calibration import fit_temperature, tune_thresholds
+from docsort.report.model_card import BaseModel, model_card
 from docsort.report.page import write_report
 from docsort.report.results import LearningPoint, RunResults
 from lightning_modules.classification import DocumentClassification
@@ -53,7 +57,9 @@ def train(config: Mapping[str, Any]) -> float:
     corpus = load_corpus(data_settings, config["seed"])
     manifest = _manifest(corpus, model_settings, pretrained, config)
     plan = manifest.plan(pretrained.tokenizer)
-    _announce(corpus, console)
+    sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
+    console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
+    found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
     baseline = measure_baseline(corpus)
     console.print(
         f"linear baseline: {baseline.metrics['baseline/test/accuracy']:.4f} test accuracy"
@@ -67,17 +73,10 @@ def train(config: Mapping[str, Any]) -> float:
     if not fitted.is_first_process:
         return float("nan")
     scorer = _calibrated_bundle(folder / "bundle", module, corpus, fitted)
-    metrics = _write_results(folder, scorer, corpus, fitted, baseline, config)
+    metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
     metrics_table(metrics, console)
     print(f"bundle  {folder / 'bundle'}\nreport  {folder / 'report.html'}")
     return metrics["val/macro_f1"]
-
-
-def _announce(corpus: Corpus, console: Console) -> None:
-    for note in corpus.notes:
-        console.print(note, markup=False)
-    sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
-    console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
 
 
 def _manifest(
@@ -120,20 +119,28 @@ def _write_results(
     folder: Path,
     scorer: Scorer,
     corpus: Corpus,
+    found: Audit,
     fitted: Fitted,
     baseline: BaselineScores,
     config: Mapping[str, Any],
 ) -> dict[str, float]:
-    """Score the test documents with the written bundle; write metrics, predictions and report."""
+    """Score the test documents with the written bundle; write all that says how good it is."""
     test = score_split(scorer, corpus.test, "test")
     calibration = scorer.bundle.calibration
-    test_metrics = split_metrics("test", test, calibration)
-    metrics = {**test_metrics, **scorer.bundle.provenance["metrics"], **baseline.metrics}
+    leaked = np.isin(test.split["row"], found.leaked_rows())
+    metrics = {
+        **split_metrics("test", test, calibration),
+        **scorer.bundle.provenance["metrics"],
+        **baseline.metrics,
+    }
+    if leaked.any():
+        metrics |= split_metrics("test_without_leaks", test.where(~leaked), calibration)
     write_json(folder / "metrics.json", metrics)
     write_predictions(folder / "predictions.parquet", test, scorer)
     results = RunResults(
         title=corpus.name,
         **test.report_fields(scorer.bundle),
+        leaked=leaked if leaked.any() else None,
         baseline_probabilities=baseline.test_probabilities,
         baseline_thresholds=baseline.thresholds,
         train_counts=_label_counts(corpus),
@@ -142,6 +149,8 @@ def _write_results(
         provenance=report_lines(scorer.bundle.provenance),
     )
     write_report(folder / "report.html", results)
+    card = model_card(results, BaseModel(scorer.bundle.provenance["base_model"]["name"]))
+    (scorer.bundle.path / "README.md").write_text(card, encoding="utf-8")
     return metrics
 
 

@@ -105,7 +105,7 @@ def _import_libraries() -> None:
         except ImportError as error:
             raise DataError(
                 f"data=library_docs reads the documentation of {distribution}, which can't be "
-                f"imported ({error}): pip install 'docsort[library_docs]'"
+                f"imported ({error}): install docsort again, with all that it needs"
             ) from error
 
 

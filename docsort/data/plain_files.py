@@ -95,8 +95,7 @@ def _text_chunks(path: Path, kind: str, num_rows: int) -> Iterator[pa.Table]:
             if (
                 not isinstance(row, dict)
                 or None in row
-                or (None in row.values()
-                and kind != ".jsonl")
+                or (None in row.values() and kind != ".jsonl")
             ):
                 raise DataError(f"{path}: a row does not have the header's columns")
             held.append(row)

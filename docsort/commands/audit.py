@@ -1,0 +1,56 @@
+"""``docsort audit``: reads labelled data as training would, and tells what is wrong with it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from docsort.commands.hydra_verbs import output_dir, run_verb, settings_of
+from docsort.core.pretrained import locate
+from docsort.core.tokens import DocumentTokenizer
+from docsort.core.windows import WindowPlan
+from docsort.data.audit import Audit, audit, refuse_leaks
+from docsort.data.audit_table import print_audit
+from docsort.data.corpus import Corpus
+from docsort.data.load import load_corpus
+from docsort.data.settings import DataSettings
+from docsort.data.token_lengths import Reading
+from lightning_modules.settings import ModelSettings
+
+
+def main(argv: list[str]) -> int:
+    """Run ``docsort audit`` with Hydra overrides."""
+    return run_verb("audit", argv, run)
+
+
+def run(config: Mapping[str, Any]) -> float:
+    """Audit one corpus. Returns the number of its documents."""
+    settings = settings_of(DataSettings, "data", config["data"])
+    model = settings_of(ModelSettings.of, "model", config["model"])
+    tokenizer = DocumentTokenizer.load(locate(model.pretrained))
+    plan = WindowPlan(
+        model.window, model.overlap, model.max_windows, tokenizer.prefix, tokenizer.suffix
+    )
+    corpus = load_corpus(settings, config["seed"])
+    found = audit_corpus(corpus, settings, tokenizer, plan, Path(output_dir()))
+    print(f"audit   {Path(output_dir()) / 'audit.json'}")
+    return float(found.num_documents)
+
+
+def audit_corpus(
+    corpus: Corpus,
+    settings: DataSettings,
+    tokenizer: DocumentTokenizer,
+    plan: WindowPlan,
+    folder: Path,
+) -> Audit:
+    """Audit, write audit.json, print it short. Raises DataError when a given test file leaks."""
+    reading = Reading(lambda texts: [len(ids) for ids in tokenizer.encode(texts)], plan)
+    console = Console()
+    with console.status("auditing the documents"):
+        found = audit(corpus, settings.audit_rows, reading)
+    found.write(folder / "audit.json")
+    print_audit(found, console)
+    refuse_leaks(found, settings.max_leak_share)
+    return found
