@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup system demo serve check format test bench trial clean
+.PHONY: setup system demo serve check format test bench clean
 
 setup: $(INSTALLED) system  ## everything into .venv; Java and Nginx from Debian's packages
 
@@ -34,6 +34,9 @@ format: $(INSTALLED)
 
 test: setup
 	$(BIN)/pytest
+
+bench: setup  ## measurements beside other systems, into benchmarks/results
+	$(BIN)/python -m benchmarks.scoring
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""What is measured side by side with other systems; ``make bench`` runs all of it."""
