@@ -2,9 +2,9 @@
 
     python -m benchmarks.scoring [--data FILE.csv] [--documents 400] [--rounds 3]
 
-Same weights (all-MiniLM-L6-v2 with an untrained layer), same documents in the same seeded order. The
-pipeline cuts at 256 tokens; docsort reads documents whole. The systems take turns, round by round,
-so that a busy machine slows all of them.
+Same weights (all-MiniLM-L6-v2 with an untrained layer), same documents in the same seeded order.
+The pipeline cuts at 256 tokens; docsort reads documents whole. The systems take turns, round by
+round, so that a busy machine slows all of them.
 """
 
 import argparse
@@ -137,8 +137,9 @@ def _write(result: dict[str, Any]) -> None:
         f"# Scoring offline, {date.today().isoformat()}",
         "",
         f"`{result['command']}` at {result['commit']}; {result['machine']}, "
-        f"{result['cores']} cores, sgemm {result['sgemm_gflop_per_s']} GFLOP/s; {result['documents']} documents of "
-        f"{result['data']}, {result['mean_tokens']:.0f} tokens on average.",
+        f"{result['cores']} cores, sgemm {result['sgemm_gflop_per_s']} GFLOP/s; "
+        f"{result['documents']} documents of {result['data']}, "
+        f"{result['mean_tokens']:.0f} tokens on average.",
         "",
         "| system | documents/s | against the best pipeline |",
         "|---|---|---|",

@@ -34,8 +34,12 @@ def read_chunks(path: Path, num_rows: int) -> Iterator[pa.Table]:
             yield from _text_chunks(path, kind, num_rows)
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 (byte {error.start}); convert it first") from None
-    except (pa.ArrowInvalid, csv.Error, ValueError) as error:
-        raise DataError(f"{path} cannot be read as {kind[1:]}: {error}") from error
+    except (pa.ArrowException, csv.Error, ValueError) as error:
+        # not the library's own words: they may quote a document
+        raise DataError(
+            f"{path} cannot be read as {kind[1:]} ({type(error).__name__}); is it whole, and does "
+            "its name end in what it is?"
+        ) from None
 
 
 def count_rows(path: Path, needed_column: str) -> int:

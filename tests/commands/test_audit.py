@@ -1,0 +1,60 @@
+"""`docsort audit`, and what training does about documents that stand in train and test."""
+
+import json
+from pathlib import Path
+
+from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
+
+
+def test_audit_writes_and_prints(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    model = [override for override in overrides if override.startswith("model.")]
+    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    status, out, err = docsort("audit", *data, *model, f"hydra.run.dir={tmp_path}")
+    assert status == 0, err
+    found = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert found["documents"]["test"] == 24
+    assert found["dropped"] == {"test: empty text": 1}
+    assert found["tokens"]["window"] == 16
+    assert "suspected label errors" in out
+    assert f"audit   {tmp_path / 'audit.json'}" in out
+
+
+def leaking(folder: Path, num_leaked: int) -> tuple[Path, Path]:
+    """A train file, and a test file of 40 documents with some of train's among them."""
+    train = toy_rows(120, 1)
+    return (
+        write_csv(folder / "train.csv", train),
+        write_csv(folder / "test.csv", toy_rows(40 - num_leaked, 3) + train[:num_leaked]),
+    )
+
+
+def test_many_leaks_stop_the_run(docsort: Docsort, overrides: list[str], tmp_path: Path) -> None:
+    train, test = leaking(tmp_path, num_leaked=4)
+    run = tmp_path / "run"
+    data = ["data=csv", f"data.train={train}", f"data.test={test}"]
+    status, _, err = docsort("train", *data, *overrides, f"hydra.run.dir={run}")
+    assert status == 2
+    assert "4 of 40 test documents" in err
+    assert "data.max_leak_share" in err
+    assert not (run / "checkpoints").exists()
+
+
+def test_few_leaks_are_reported_with_and_without(
+    docsort: Docsort, overrides: list[str], tmp_path: Path
+) -> None:
+    train, test = leaking(tmp_path, num_leaked=4)
+    run = tmp_path / "run"
+    data = ["data=csv", f"data.train={train}", f"data.test={test}", "data.max_leak_share=0.2"]
+    status, _, err = docsort(
+        "train", *data, *overrides, "trainer.max_epochs=1", f"hydra.run.dir={run}"
+    )
+    assert status == 0, err
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    # 40 documents with the leaked ones, 36 without
+    assert round(metrics["test/accuracy"] * 40, 6) == round(metrics["test/accuracy"] * 40)
+    without = metrics["test_without_leaks/accuracy"] * 36
+    assert abs(without - round(without)) < 1e-6
+    card = (run / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---")
