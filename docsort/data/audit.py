@@ -15,8 +15,7 @@ from docsort.data.corpus import Corpus, Task
 from docsort.data.documents import MAX_NAMED, Documents, Found
 from docsort.data.duplicates import exact_clusters
 from docsort.data.label_errors import suspected_label_errors
-from docsort.data.labels import label_pairs
-from docsort.data.splits import Ints
+from docsort.data.labels import Ints, label_pairs
 from docsort.data.text_oddities import other_languages, wrong_encoding
 from docsort.data.token_lengths import Reading, TokenLengths, token_lengths
 

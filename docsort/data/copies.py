@@ -11,8 +11,8 @@ import numpy as np
 
 from docsort.data.documents import Documents, Found
 from docsort.data.duplicates import duplicate_clusters, duplicates_across, exact_clusters
+from docsort.data.labels import Ints
 from docsort.data.rows import BATCH_ROWS
-from docsort.data.splits import Ints
 
 
 @dataclass(frozen=True)

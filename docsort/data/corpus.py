@@ -7,6 +7,7 @@ from typing import Literal
 from datasets import Dataset
 
 from docsort.core.errors import DataError
+from docsort.data.naming import named
 
 Task = Literal["single_label", "multi_label"]
 COLUMNS = ("row", "text", "label")
@@ -49,7 +50,7 @@ class Corpus:
                 )
         if len(self.labels) < 2 and self.task == "single_label":
             raise DataError(
-                f"There is only one label, {self.labels[0]!r}; two are needed to tell apart. "
+                f"There is only one label, {named(self.labels)}; two are needed to tell apart. "
                 "Is data.label_column the right column?"
             )
 

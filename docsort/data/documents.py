@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from datasets import Dataset, concatenate_datasets
 
 from docsort.data.corpus import Corpus
-from docsort.data.splits import Ints
+from docsort.data.labels import Ints
 from docsort.data.store import column_of, row_numbers
 
 MAX_NAMED = 100  # places listed in a finding; the rest are counted

@@ -50,7 +50,7 @@ PAIRS_PER_BLOCK = 20_000
 _UNSPACED = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
-Rows = NDArray[np.int64]
+Positions = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class CrossDuplicates:
     All arrays have shape (P,), one entry a right text, ascending in `right`.
     """
 
-    left: Rows
+    left: Positions
     """Position of the most similar left text, the first of equals."""
-    right: Rows
+    right: Positions
     """Position of the right text; none appears twice."""
     similarity: NDArray[np.float64]
     """Jaccard similarity of the two, from the threshold to 1; 1 for exact duplicates."""
@@ -82,7 +82,7 @@ def fold(text: str) -> str:
     return " ".join(text.split()).lower()
 
 
-def exact_clusters(texts: Iterable[str]) -> Rows:
+def exact_clusters(texts: Iterable[str]) -> Positions:
     """Cluster ids (D,) of the texts equal after `fold`, numbered from 0 as they first appear.
 
     Reads the texts once and keeps a 16-byte digest of each distinct one, so millions of rows fit.
@@ -92,7 +92,7 @@ def exact_clusters(texts: Iterable[str]) -> Rows:
     return np.fromiter(ids, dtype=np.int64)
 
 
-def duplicate_clusters(texts: Iterable[str], threshold: float = NEAR_THRESHOLD) -> Rows:
+def duplicate_clusters(texts: Iterable[str], threshold: float = NEAR_THRESHOLD) -> Positions:
     """Cluster ids (D,) of exact and near duplicates, numbered from 0 as they first appear.
 
     Raises ValueError when the threshold is not in (0, 1].
@@ -110,7 +110,7 @@ def duplicate_clusters(texts: Iterable[str], threshold: float = NEAR_THRESHOLD) 
     return _numbered_as_they_appear(first[exact])
 
 
-def first_of_each(clusters: Rows) -> Rows:
+def first_of_each(clusters: Positions) -> Positions:
     """Ascending positions of the first member of each cluster: the rows to keep."""
     return np.sort(np.unique(clusters, return_index=True)[1]).astype(np.int64)
 
@@ -150,7 +150,7 @@ class _Closest:
         self._similarity = np.zeros(num_right)
         self._left = np.full(num_right, -1, dtype=np.int64)
 
-    def offer(self, pairs: Rows, similarity: NDArray[np.float64] | float) -> None:
+    def offer(self, pairs: Positions, similarity: NDArray[np.float64] | float) -> None:
         """Consider pairs (P, 2) of left and right positions with similarities (P,), all above 0."""
         left, right = pairs[:, 0], pairs[:, 1]
         score = np.broadcast_to(np.asarray(similarity, dtype=np.float64), right.shape)
@@ -179,7 +179,7 @@ class _ShingleSets:
 
     hashes: NDArray[np.uint64]
     """(S,) 64-bit hashes, none twice in one text."""
-    starts: Rows
+    starts: Positions
     """(D + 1,)"""
 
     @classmethod
@@ -193,7 +193,7 @@ class _ShingleSets:
     def num_texts(self) -> int:
         return len(self.starts) - 1
 
-    def bands(self, rows_per_band: int) -> Iterator[tuple[NDArray[np.uint64], Rows]]:
+    def bands(self, rows_per_band: int) -> Iterator[tuple[NDArray[np.uint64], Positions]]:
         """For each LSH band the key of every text that has a word, ascending, and its position.
 
         Texts without a word (nothing, or only punctuation) are left to the exact duplicates.
@@ -205,7 +205,7 @@ class _ShingleSets:
             order = np.argsort(keys, kind="stable")
             yield keys[order], rows[order]
 
-    def jaccard(self, pairs: Rows) -> NDArray[np.float64]:
+    def jaccard(self, pairs: Positions) -> NDArray[np.float64]:
         """True similarity (P,) of pairs (P, 2) of texts that have a word."""
         left, right = pairs[:, 0], pairs[:, 1]
         shared = self._membership[left].multiply(self._membership[right]).sum(axis=1)
@@ -219,7 +219,7 @@ class _ShingleSets:
         ones = np.ones(len(columns), dtype=np.int32)
         return csr_array((ones, columns, self.starts), shape=(self.num_texts, len(distinct)))
 
-    def _signatures(self, rows: Rows) -> NDArray[np.uint32]:
+    def _signatures(self, rows: Positions) -> NDArray[np.uint32]:
         """MinHash signatures (len(rows), NUM_PERMUTATIONS)."""
         # The shingles' own hashes serve, cut to the 32 bits that the permutations take.
         hashes = (self.hashes & np.uint64(2**32 - 1)).astype(np.uint32)
@@ -270,7 +270,7 @@ def _rows_per_band(threshold: float) -> int:
     return 1
 
 
-def _proposed_within(keys: NDArray[np.uint64], rows: Rows) -> Iterator[Rows]:
+def _proposed_within(keys: NDArray[np.uint64], rows: Positions) -> Iterator[Positions]:
     """Blocks of pairs (P, 2): each text with up to `MAX_PARTNERS` before it in its bucket."""
     position = np.arange(len(keys))
     starts = np.maximum(np.searchsorted(keys, keys, side="left"), position - MAX_PARTNERS)
@@ -278,7 +278,9 @@ def _proposed_within(keys: NDArray[np.uint64], rows: Rows) -> Iterator[Rows]:
         yield np.column_stack([rows[partner], rows[member]])
 
 
-def _proposed_between(keys: NDArray[np.uint64], rows: Rows, num_left: int) -> Iterator[Rows]:
+def _proposed_between(
+    keys: NDArray[np.uint64], rows: Positions, num_left: int
+) -> Iterator[Positions]:
     """Blocks of pairs (P, 2): each right text with up to `MAX_PARTNERS` left ones of its bucket."""
     is_left = rows < num_left
     left_keys, left_rows, right_rows = keys[is_left], rows[is_left], rows[~is_left]
@@ -288,7 +290,7 @@ def _proposed_between(keys: NDArray[np.uint64], rows: Rows, num_left: int) -> It
         yield np.column_stack([left_rows[partner], right_rows[member]])
 
 
-def _expanded(starts: Rows, stops: Rows) -> Iterator[tuple[Rows, Rows]]:
+def _expanded(starts: Positions, stops: Positions) -> Iterator[tuple[Positions, Positions]]:
     """Every (p, i) with starts[i] <= p < stops[i], in blocks of about `PAIRS_PER_BLOCK`."""
     counts = stops - starts
     members = np.flatnonzero(counts)
@@ -303,7 +305,7 @@ def _expanded(starts: Rows, stops: Rows) -> Iterator[tuple[Rows, Rows]]:
         yield starts[repeated] + offsets, repeated
 
 
-def _joined(first: Rows, pairs: Rows) -> Rows:
+def _joined(first: Positions, pairs: Positions) -> Positions:
     """`first` (D,), the first member of each text's cluster, after pairs (P, 2) join clusters."""
     if len(pairs) == 0:
         return first
@@ -314,13 +316,13 @@ def _joined(first: Rows, pairs: Rows) -> Rows:
     return np.asarray(first_row[of_text], dtype=np.int64)
 
 
-def _numbered_as_they_appear(clusters: Rows) -> Rows:
+def _numbered_as_they_appear(clusters: Positions) -> Positions:
     """The same clusters with ids 0, 1, 2 … in order of first appearance."""
     _, first_row, of_text = np.unique(clusters, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first_row))[of_text], dtype=np.int64)
 
 
-def _first_twins(exact: Rows, num_left: int) -> Rows:
+def _first_twins(exact: Positions, num_left: int) -> Positions:
     """Pairs (P, 2) of the first left text equal to a right one, and that right one's position."""
     left_ids, first_row = np.unique(exact[:num_left], return_index=True)
     right = np.flatnonzero(np.isin(exact[num_left:], left_ids))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset, load_from_disk
-from datasets.exceptions import DatasetNotFoundError
+from datasets.exceptions import DatasetGenerationError, DatasetsError
 
 from docsort.core.errors import DataError
+from docsort.data.naming import named
 from docsort.data.rows import BATCH_ROWS, Columns, Rows, row_schema, rows_from
 
 
@@ -21,6 +22,8 @@ def read_hub(
 ) -> dict[str, Rows]:
     """``splits`` maps our names to the data set's; a lone saved Dataset is its own "train".
 
+    Errors quote none of the `datasets` library's words: they may hold a row of the data.
+
     Raises DataError: not to be had, no such split, a missing column.
     """
     found = _opened(name, config)
@@ -28,7 +31,7 @@ def read_hub(
         if theirs not in found:
             raise DataError(
                 f"{name} has no split {theirs!r} (data.{ours}={theirs}). It has: "
-                f"{', '.join(found)}. Name one of them, or data.{ours}=null to split it off train."
+                f"{named(found)}. Name one of them, or data.{ours}=null to split it off train."
             )
     return {
         ours: _rows(f"{name}:{theirs}", found[theirs], columns[ours], separator)
@@ -42,15 +45,22 @@ def _opened(name: str, config: str | None) -> dict[str, Dataset]:
             saved = load_from_disk(name)
             return dict(saved) if isinstance(saved, DatasetDict) else {"train": saved}
         return dict(load_dataset(name, config))
-    except (ConnectionError, FileNotFoundError, DatasetNotFoundError) as error:
+    except DatasetGenerationError:
         raise DataError(
-            f"The data set {name!r} (data.dataset) can't be had: {error}. With no network, save it "
+            f"The files of the data set {name!r} (data.dataset) can't be read as one table: some "
+            "are broken, or differ in their columns. Mend them, or give the one file that is meant "
+            "with data=csv data.train=FILE."
+        ) from None
+    except (ConnectionError, FileNotFoundError, DatasetsError):
+        raise DataError(
+            f"The data set {name!r} (data.dataset) can't be had. With no network, save it "
             "elsewhere with dataset.save_to_disk(FOLDER) and give data.dataset=FOLDER; with one, "
             "check the name at https://huggingface.co/datasets."
         ) from None
-    except ValueError as error:  # an unknown configuration, which datasets lists
+    except (ValueError, OSError):  # an unknown configuration, or one that is needed; a broken file
         raise DataError(
-            f"{name} can't be loaded with data.dataset_config={config}: {error}"
+            f"The data set {name!r} can't be loaded with data.dataset_config={config}. Give one of "
+            "its configurations (they stand on its page), or null if it has only one."
         ) from None
 
 

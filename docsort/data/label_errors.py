@@ -13,8 +13,8 @@ from datasets import Dataset
 
 from docsort.data.baseline import LinearBaseline
 from docsort.data.corpus import Task
-from docsort.data.labels import label_pairs
-from docsort.data.splits import Ints, share_out
+from docsort.data.labels import Ints, label_pairs
+from docsort.data.splits import share_out
 from docsort.data.targets import as_targets
 
 NUM_FOLDS = 3

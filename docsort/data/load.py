@@ -12,6 +12,7 @@ from docsort.core.errors import DataError
 from docsort.data.bad_rows import without_bad_rows
 from docsort.data.corpus import COLUMNS, Corpus, Task
 from docsort.data.labels import LabelPairs, label_pairs
+from docsort.data.naming import counted_names
 from docsort.data.partition import partition
 from docsort.data.rows import Columns, Rows
 from docsort.data.settings import SPLITS, DataSettings
@@ -82,9 +83,9 @@ def _labels(splits: Mapping[str, Dataset]) -> tuple[str, ...]:
 
 
 def _unseen(name: str, unseen: list[str], pairs: LabelPairs) -> str:
-    counts = pairs.counts()
-    told = ", ".join(f"{label!r} ({counts[pairs.names.index(label)]} rows)" for label in unseen)
+    count_of = dict(zip(pairs.names, pairs.counts().tolist(), strict=True))
+    told = counted_names({label: count_of[label] for label in unseen}, "rows")
     return (
-        f"The {name} split has labels that training never saw: {told}. "
+        f"The {name} split has {len(unseen)} labels that training never saw: {told}. "
         "Mend their spelling, leave those rows out, or add training documents with these labels."
     )

@@ -13,10 +13,10 @@ from datasets import Dataset
 from docsort.core.errors import DataError
 from docsort.data.bad_rows import counted
 from docsort.data.duplicates import duplicate_clusters, exact_clusters
-from docsort.data.labels import label_pairs
+from docsort.data.labels import Ints, label_pairs
 from docsort.data.rows import BATCH_ROWS
 from docsort.data.settings import SPLITS, DataSettings
-from docsort.data.splits import Ints, by_time, joined, share_out, without_rare_labels
+from docsort.data.splits import by_time, joined, share_out, without_rare_labels
 from docsort.data.store import column_of, row_numbers
 from docsort.data.times import as_times
 

@@ -14,6 +14,7 @@ from datasets import Dataset
 
 from docsort.core.errors import DataError
 from docsort.data.corpus import Task
+from docsort.data.naming import named
 from docsort.data.store import stored
 
 BATCH_ROWS = 10_000
@@ -42,7 +43,7 @@ class Columns:
             what = "no" if theirs not in present else "more than one"
             raise DataError(
                 f"{source} has {what} column {theirs!r} (data.{ours}_column={theirs}). "
-                f"It has: {', '.join(present)}. Name one of them: data.{ours}_column=NAME."
+                f"It has: {named(present)}. Name one of them: data.{ours}_column=NAME."
             )
 
 

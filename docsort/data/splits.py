@@ -13,9 +13,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from docsort.core.errors import DataError
-from docsort.data.labels import LabelPairs
-
-Ints = npt.NDArray[np.int64]
+from docsort.data.labels import Ints, LabelPairs
+from docsort.data.naming import counted_names
 
 
 def share_out(
@@ -108,17 +107,20 @@ def without_rare_labels(
     """
     distinct = np.unique(np.stack([labels.code_P, cluster_D[labels.document_P]]), axis=1)[0]
     found_C = np.bincount(distinct, minlength=len(labels.names))
-    rare_C = found_C < least
-    rare = {labels.names[c]: int(labels.counts()[c]) for c in np.flatnonzero(rare_C)}
+    rare_C, count_C = found_C < least, labels.counts()
+    rare = np.flatnonzero(rare_C).tolist()
     if rare and policy == "refuse":
-        named = ", ".join(f"{name!r} ({found_C[labels.names.index(name)]})" for name in rare)
+        told = counted_names({labels.names[c]: int(found_C[c]) for c in rare})
         raise DataError(
-            f"Labels with too few documents to split: {named}. Each needs at least {least} that "
-            "are no copies of each other (data.min_per_label). Add documents, merge labels, or "
-            "leave all documents of these labels out: data.rare_labels=drop."
+            f"{len(rare)} labels have too few documents to split: {told}. Each needs at least "
+            f"{least} that are no copies of each other (data.min_per_label). Is data.label_column "
+            "the right column? Add documents, merge labels, or leave all documents of these "
+            "labels out: data.rare_labels=drop."
         )
     gone = np.unique(labels.document_P[rare_C[labels.code_P]])
-    return np.setdiff1d(np.arange(labels.num_documents), gone), rare
+    return np.setdiff1d(np.arange(labels.num_documents), gone), {
+        labels.names[c]: int(count_C[c]) for c in rare
+    }
 
 
 def few_per_label(labels: LabelPairs, keep: int, seed: int) -> Ints:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from docsort.core.errors import DataError
 from docsort.data.corpus import Task
+from docsort.data.naming import named
 
 
 def as_targets(
@@ -22,8 +23,8 @@ def as_targets(
     unknown = sorted({label for own in listed for label in own} - set(class_of))
     if unknown:
         raise DataError(
-            f"the model does not know {len(unknown)} of the labels, such as {unknown[0]!r}; it was "
-            f"trained on: {', '.join(names)}"
+            f"the model does not know {len(unknown)} of the labels: {named(unknown)}; it was "
+            f"trained on {named(names)}. Is data.label_column the right column?"
         )
     if task == "single_label":
         return np.array([class_of[own[0]] for own in listed], dtype=np.int64)

@@ -98,6 +98,17 @@ def test_a_label_that_training_never_saw(write: Write) -> None:
         load_corpus(settings(train=train, test=test), seed=1)
 
 
+def test_a_text_column_named_as_labels_is_not_told(write: Write) -> None:
+    texts = [f"SECRET number {n} " + "word " * 60 + "END" for n in range(500)]
+    file = write("all.csv", "text,label\n" + "".join(f"{text},a\n" for text in texts))
+    other = write("other.csv", "text,label\n" + "".join(f"x{text},a\n" for text in texts))
+    for given in ({"train": file}, {"train": file, "val": other, "test": other}):
+        with pytest.raises(DataError, match=r"500 labels .* and 490 more") as caught:
+            load_corpus(settings(**given, label_column="text"), seed=1)
+        assert len(str(caught.value)) < 1200
+        assert "END" not in str(caught.value)
+
+
 def test_one_label_is_not_enough(write: Write) -> None:
     with pytest.raises(DataError, match="only one label, 'a'"):
         load_corpus(settings(train=write("all.csv", csv_of(["a"] * 9))), seed=1)

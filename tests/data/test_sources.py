@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sklearn.datasets
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from datasets.exceptions import DatasetGenerationError, ManualDownloadError
 from sklearn.utils import Bunch
 
 from docsort.core.errors import DataError
@@ -64,9 +65,11 @@ def test_a_folder_of_files_is_a_data_set_too(tmp_path: Path, write: Write) -> No
 
 def test_a_hub_split_or_column_that_is_not_there(tmp_path: Path) -> None:
     folder = saved(tmp_path / "saved", Value("string"), ["x", "y", "z"])
-    with pytest.raises(DataError, match=r"no split 'dev' \(data.val=dev\). It has: train, test"):
+    with pytest.raises(
+        DataError, match=r"no split 'dev' \(data.val=dev\). It has: 'train', 'test'"
+    ):
         open_sources(of_hub(folder, val="dev"))
-    with pytest.raises(DataError, match=r"no column 'body'.*It has: text, label, n"):
+    with pytest.raises(DataError, match=r"no column 'body'.*It has: 'text', 'label', 'n'"):
         open_sources(of_hub(folder, text_column="body"))
 
 
@@ -80,6 +83,30 @@ def test_a_hub_name_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.undo()
     with pytest.raises(DataError, match="can't be had"):
         open_sources(of_hub(tmp_path / "none" / "there"))
+
+
+@pytest.mark.parametrize(
+    "error", [DatasetGenerationError, ValueError, ManualDownloadError, OSError]
+)
+def test_errors_of_datasets_are_ours_and_quote_nothing(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def broken(*_: object) -> None:
+        raise error("cannot cast SECRET document")
+
+    monkeypatch.setattr(hub, "load_dataset", broken)
+    with pytest.raises(DataError, match=r"data\.dataset") as caught:
+        open_sources(of_hub("ag_news"))
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_files_with_different_columns_are_no_data_set(tmp_path: Path, write: Write) -> None:
+    write("set/train.csv", "text,label\nSECRET,x\n")
+    write("set/test.csv", "text,label,SECRET\nb,x,y\n")
+    with pytest.raises(DataError, match="differ in their columns") as caught:
+        open_sources(of_hub(tmp_path / "set"))
+    assert "SECRET" not in str(caught.value)
 
 
 def folder_of(path: str, **given: Any) -> DataSettings:

@@ -111,7 +111,11 @@ def test_an_interrupted_reading_leaves_nothing(write: Write, own_cache: Path) ->
         ("t.csv", "", "is empty: it has no header"),
         ("t.csv", "text,label\n", "is empty: it has no rows"),
         ("t.jsonl", "\n", "is empty"),
-        ("t.csv", "body,label\na,b\n", "no column 'text' (data.text_column=text). It has: body, l"),
+        (
+            "t.csv",
+            "body,label\na,b\n",
+            "no column 'text' (data.text_column=text). It has: 'body', 'l",
+        ),
         ("t.csv", "text,text,label\na,b,c\n", "more than one column 'text'"),
         ("t.csv", "text,label\na,b\nsecret,c,d\n", "record 3 (the header is record 1) has 3"),
         ("t.csv", 'text,label\na,b\n"secret,c\n', "record 3"),
