@@ -20,16 +20,19 @@ from docsort.serving.archive import build_archive
 from tests.conftest import GOLDEN_TEXTS
 
 START_TIMEOUT_S = 180
+MAX_BODY_BYTES = 65536
+# over what the server takes from clients, and over that much again
+LONG_GOLDEN_TEXT = "the profit of the bank " * 8000
 
 
 @pytest.fixture(scope="session")
 def other_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny bundle with another head, so that its answers differ."""
+    """The tiny bundle with another head, so that its answers differ; one golden text is long."""
     bundle = read_bundle(tiny_bundle)
     classifier, tokenizer = load_model(bundle)
     classifier.head.weight.data.neg_()
     path = tmp_path_factory.mktemp("bundles") / "other"
-    write_bundle(path, bundle.manifest, classifier, tokenizer, GOLDEN_TEXTS)
+    write_bundle(path, bundle.manifest, classifier, tokenizer, [*GOLDEN_TEXTS, LONG_GOLDEN_TEXT])
     return path
 
 
@@ -105,7 +108,8 @@ def start_server(folder: Path, *arguments: str) -> RunningServer:
 def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Both versions of tiny, 2.0 by default. Tests must leave it as it was."""
     archives = [str(store / f"tiny-{version}.mar") for version in ("1.0", "2.0")]
-    server = start_server(tmp_path_factory.mktemp("server"), "--max-body-bytes", "65536", *archives)
+    limit = ["--max-body-bytes", str(MAX_BODY_BYTES)]
+    server = start_server(tmp_path_factory.mktemp("server"), *limit, *archives)
     try:
         server.wait_until_ready()
         yield server

@@ -24,11 +24,15 @@ from docsort.serving.child import group_members
 from docsort.serving.mar import read_archive
 from docsort.serving.wanted import WantedModel, wanted_from, write_wanted
 from tests.conftest import WORDS
-from tests.serving.conftest import RunningServer, start_server
+from tests.serving.conftest import (
+    LONG_GOLDEN_TEXT,
+    MAX_BODY_BYTES,
+    RunningServer,
+    start_server,
+)
 
 PLAIN, JSON = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
 LABELS = ("finance", "medicine", "sport")
-MAX_BODY_BYTES = 65536  # as the server fixture has it
 
 
 def documents(num: int, seed: int = 0) -> list[str]:
@@ -157,6 +161,13 @@ def test_a_list_with_one_bad_entry_names_it(server: RunningServer) -> None:
     body = b'{"inputs": ["a", "b", ""]}'
     answer = httpx.post(f"{server.url}/predictions/tiny", content=body, headers=JSON)
     assert answer.json()["error"]["index"] == 2
+
+
+def test_a_golden_document_may_be_longer_than_what_clients_may_send(server: RunningServer) -> None:
+    # 2.0, whose golden documents hold this one, was proved, or the server were not ready
+    url = f"{server.url}/predictions/tiny/2.0"
+    assert httpx.post(url, content=LONG_GOLDEN_TEXT, headers=PLAIN).status_code == 413
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
 
 
 def test_a_document_at_the_size_limit(server: RunningServer) -> None:
