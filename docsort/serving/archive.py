@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 import docsort
-from docsort.core.bundle import read_bundle, verify_files
+from docsort.core.bundle import MANIFEST as BUNDLE_MANIFEST
+from docsort.core.bundle import Bundle, read_bundle, verify_files
 from docsort.core.errors import ArchiveError
 from docsort.serving.mar import (
     HANDLER,
@@ -57,7 +58,7 @@ def build_archive(
     with tempfile.TemporaryDirectory(prefix=".archive-", dir=target.parent) as folder:
         scratch = Path(folder)
         candidate = scratch / target.name
-        write_mar(_stage(source.path, name, version, scratch), candidate)
+        write_mar(_stage(source, name, version, scratch), candidate)
         if _is_published(candidate, target):
             return target
         unpack_archive(candidate, scratch / "unpacked")
@@ -66,14 +67,14 @@ def build_archive(
     return target
 
 
-def _stage(bundle: Path, name: str, version: str, scratch: Path) -> Path:
+def _stage(bundle: Bundle, name: str, version: str, scratch: Path) -> Path:
     """The archive's content as a folder, as torch-model-archiver lays it out."""
     package = Path(docsort.__file__).parent
     payload = scratch / "payload"
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(package / "core", payload / "docsort" / "core", ignore=ignore)
     shutil.copy(package / "__init__.py", payload / "docsort")
-    shutil.copytree(bundle, payload / "bundle")
+    _copy_bundle(bundle, payload / "bundle")
     shutil.copy(package.parent / "handlers" / HANDLER, scratch)
     (scratch / "staged").mkdir()
     (scratch / "tmp").mkdir()
@@ -84,6 +85,18 @@ def _stage(bundle: Path, name: str, version: str, scratch: Path) -> Path:
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     (staged / MANIFEST).write_text(text, encoding="utf-8")
     return staged
+
+
+def _copy_bundle(bundle: Bundle, target: Path) -> None:
+    """Copy what the bundle lists: whatever else lies in its folder is sealed by nothing."""
+    for name in (BUNDLE_MANIFEST, *bundle.files):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ArchiveError(
+                f"{bundle.path / BUNDLE_MANIFEST} is refused: it lists {name!r}, which is outside "
+                "of the bundle; use the bundle that `docsort train` wrote"
+            )
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle.path / name, target / name)
 
 
 def _run_archiver(name: str, version: str, scratch: Path) -> None:

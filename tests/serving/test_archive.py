@@ -13,7 +13,7 @@ from docsort.core.bundle import Manifest, read_bundle, seal
 from docsort.core.errors import ArchiveError, BundleError
 from docsort.serving import archive as archive_module
 from docsort.serving.archive import build_archive
-from docsort.serving.mar import unpack_archive
+from docsort.serving.mar import sha256_of, unpack_archive
 from docsort.serving.prove import prove
 
 
@@ -37,6 +37,32 @@ def test_the_same_bundle_gives_the_same_bytes(
     copy = Path(shutil.copytree(tiny_bundle, tmp_path / "moved"))
     again = build_archive(copy, "tiny", "1.0", tmp_path / "a, *b")
     assert again.read_bytes() == (store / "tiny-1.0.mar").read_bytes()
+
+
+@pytest.mark.usefixtures("unproved")
+def test_what_the_bundle_does_not_list_is_left_out(
+    store: Path, tiny_bundle_copy: Path, tmp_path: Path
+) -> None:
+    for name in (".DS_Store", "notes.txt", "tokenizer/.swp"):
+        (tiny_bundle_copy / name).write_text("by hand")
+    again = build_archive(tiny_bundle_copy, "tiny", "1.0", tmp_path / "store")
+    assert again.read_bytes() == (store / "tiny-1.0.mar").read_bytes()
+
+
+@pytest.mark.usefixtures("unproved")
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_bundle_that_lists_files_outside_of_it(
+    tiny_bundle_copy: Path, tmp_path: Path, absolute: bool
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    file = tiny_bundle_copy / "bundle.json"
+    content = json.loads(file.read_text())
+    name = str(outside) if absolute else "../outside"
+    content["files"][name] = {"bytes": 0, "sha256": sha256_of(outside)}
+    file.write_text(json.dumps(content))
+    with pytest.raises(ArchiveError, match="outside of the bundle"):
+        build_archive(tiny_bundle_copy, "tiny", "1.0", tmp_path / "store")
 
 
 def test_holds_the_core_the_handler_and_the_bundle_and_nothing_else(
