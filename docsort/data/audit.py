@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from docsort.core.errors import DataError
+from docsort.core.probabilities import Task
 from docsort.data.copies import Copies, find_copies
-from docsort.data.corpus import Corpus, Task
+from docsort.data.corpus import Corpus
 from docsort.data.documents import MAX_NAMED, Documents, Found
 from docsort.data.duplicates import exact_clusters
 from docsort.data.label_errors import suspected_label_errors

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from docsort.data.corpus import Task
+from docsort.core.probabilities import Task
 from docsort.data.labels import LabelPairs
 from docsort.data.splits import few_per_label
 from docsort.data.targets import as_targets

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from datasets import Dataset
 
 from docsort.core.errors import DataError
+from docsort.core.probabilities import Task
 from docsort.data.naming import named
 
-Task = Literal["single_label", "multi_label"]
 COLUMNS = ("row", "text", "label")
 
 
@@ -23,7 +22,7 @@ class Corpus:
     ``sources`` maps "split:file" to the SHA-256 of the file's content. ``dropped`` counts rows by
     reason. ``notes`` are sentences for the user: which rows were dropped and why.
     ``given`` names the splits that came as such; the others were made here and share no
-    near-duplicate with each other.
+    near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows, no exact copy.
     """
 
     train: Dataset
@@ -48,11 +47,19 @@ class Corpus:
                     f"The {name} split has no documents. Give more documents, or a file with "
                     f"data.{name}=FILE."
                 )
-        if len(self.labels) < 2 and self.task == "single_label":
-            raise DataError(
-                f"There is only one label, {named(self.labels)}; two are needed to tell apart. "
-                "Is data.label_column the right column?"
-            )
+        if len(self.labels) < 2:
+            raise DataError(self._too_few_labels())
+
+    def _too_few_labels(self) -> str:
+        if not self.labels:
+            return "No training document has a label. Is data.label_column the right column?"
+        told = f"There is only one label, {named(self.labels)}; two are needed"
+        if self.task == "single_label":
+            return f"{told} to tell apart. Is data.label_column the right column?"
+        return (
+            f"{told}. Is data.label_column the right column, and data.label_separator what stands "
+            "between labels? For a yes or no, give each document one of two labels instead."
+        )
 
     def splits(self) -> dict[str, Dataset]:
         """The splits by name, in the order train, val, test."""

@@ -1,20 +1,13 @@
-"""What a source file is, to the byte: its SHA-256, and whether it is UTF-8. Parses nothing."""
+"""A source file's bytes: unpacked, and checked to be UTF-8. Parses nothing."""
 
 import codecs
 import gzip
-import hashlib
 from pathlib import Path
 from typing import IO, cast
 
 from docsort.core.errors import DataError
 
 BLOCK_BYTES = 1 << 20
-
-
-def sha256_of(path: Path) -> str:
-    """The same hex digest that ``sha256sum`` prints."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_plain(path: Path) -> IO[bytes]:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from datasets import Dataset
 
+from docsort.core.probabilities import Task, decisions
 from docsort.data.baseline import LinearBaseline
-from docsort.data.corpus import Task
 from docsort.data.labels import Ints, label_pairs
 from docsort.data.splits import share_out
 from docsort.data.targets import as_targets
@@ -45,7 +45,7 @@ def suspected_label_errors(dataset: Dataset, cluster_D: Ints, task: Task) -> Lab
     labels = dataset["label"][:]
     truth = as_targets(labels, names, task)
     probabilities_DC = _out_of_fold(dataset, labels, cluster_D, names, task)
-    answer = _answers(probabilities_DC, task)
+    answer = decisions(probabilities_DC, task)
     wrong_D = answer != truth if task == "single_label" else (answer != truth).any(axis=1)
     ranked = _ranked_issues(truth, probabilities_DC, task)
     suspects = tuple(
@@ -91,15 +91,6 @@ def _out_of_fold(
         model = LinearBaseline.fit(texts, [labels[at] for at in rest], names, task)
         probabilities_DC[fold] = model.probabilities(dataset.select(fold)["text"][:])
     return probabilities_DC
-
-
-def _answers(probabilities_DC: Floats, task: Task) -> Ints:
-    """Class indices (D,), or 0 and 1 (D, C) for multi_label."""
-    if task == "single_label":
-        best_D: Ints = probabilities_DC.argmax(axis=1)
-        return best_D
-    over_DC: Ints = (probabilities_DC > 0.5).astype(np.int64)
-    return over_DC
 
 
 def _names(target: npt.NDArray[np.int64] | np.int64, names: tuple[str, ...]) -> tuple[str, ...]:

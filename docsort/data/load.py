@@ -5,12 +5,14 @@ Only the order of the steps is here; each step stands in a file of its own.
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from datasets import Dataset
 
 from docsort.core.errors import DataError
+from docsort.core.probabilities import Task
 from docsort.data.bad_rows import without_bad_rows
-from docsort.data.corpus import COLUMNS, Corpus, Task
+from docsort.data.corpus import COLUMNS, Corpus
 from docsort.data.labels import LabelPairs, label_pairs
 from docsort.data.naming import counted_names
 from docsort.data.partition import partition
@@ -55,12 +57,40 @@ def load_corpus(settings: DataSettings, seed: int) -> Corpus:
     )
 
 
-def load_labelled(path: str, settings: DataSettings) -> Rows:
-    """One labelled file for evaluation, without its bad rows; nothing is split."""
+@dataclass(frozen=True)
+class Labelled:
+    """Rows to evaluate on, bad rows dropped by reason, and sentences that name them."""
+
+    rows: Rows
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def load_labelled(path: str, settings: DataSettings, task: Task) -> Labelled:
+    """One labelled file for evaluation, without its bad rows; nothing is split.
+
+    Raises DataError: not a table, or its labels are not of the model's ``task``.
+    """
     rows = read_table(
         path, Columns(settings.text_column, settings.label_column), settings.label_separator
     )
-    return Rows(without_bad_rows(rows, settings.bad_rows).dataset, rows.source, rows.sha256)
+    if rows.task != task:
+        raise DataError(_other_task(rows, task))
+    cleaned = without_bad_rows(rows, settings.bad_rows)
+    kept = Rows(cleaned.dataset, rows.source, rows.sha256)
+    return Labelled(kept, cleaned.dropped, cleaned.notes)
+
+
+def _other_task(rows: Rows, task: Task) -> str:
+    if task == "single_label":
+        return (
+            f"{rows.source} has lists of labels, but the model gives one label a document "
+            "(single_label). Write one label in each row, or leave data.label_separator out."
+        )
+    return (
+        f"{rows.source} has one label a document, but the model gives several (multi_label). "
+        "Name what stands between them, as in data.label_separator=;, or write lists (jsonl)."
+    )
 
 
 def _one_task(sources: Mapping[str, Rows]) -> Task:

@@ -1,6 +1,7 @@
 """What a source gives to three splits, in the way that the settings name. Reads no file.
 
-Whatever is made here never divides near-duplicates, nor a group of data.group_column.
+Whatever is made here never divides exact copies, nor a group of data.group_column, nor, up to
+MAX_NEAR_DUPLICATE_ROWS rows, near-duplicates.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 
 from docsort.core.errors import DataError
-from docsort.data.corpus import Task
+from docsort.core.probabilities import Task
 from docsort.data.naming import named
 from docsort.data.store import stored
 

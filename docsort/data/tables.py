@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from docsort.core.errors import DataError
+from docsort.core.hashing import file_sha256
 from docsort.data.file_formats import batches, format_of, present_columns
-from docsort.data.fingerprints import check_utf8, sha256_of
+from docsort.data.fingerprints import check_utf8
 from docsort.data.rows import Columns, Rows, conformed, row_schema
 from docsort.data.store import stored
 
@@ -30,7 +31,7 @@ def read_table(path: str | Path, columns: Columns, separator: str | None = None)
     columns.check(str(file), present)
     wanted = columns.wanted()
     schema = row_schema(wanted, multi_label=columns.label in lists or separator is not None)
-    digest = sha256_of(file)
+    digest = file_sha256(file)
     key = ("file", kind, digest, json.dumps(wanted), separator or "")
     tables = conformed(_under_our_names(file, kind, wanted), schema, separator)
     return Rows(stored(key, schema, tables), file.name, digest)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from docsort.core.errors import DataError
-from docsort.data.corpus import Task
+from docsort.core.probabilities import Task
 from docsort.data.naming import named
 
 
@@ -16,9 +16,14 @@ def as_targets(
     """Class indices, int64 (D,), for one label a document; bool (D, C) for several.
 
     Raises:
-        DataError: a label that is not among ``names``.
+        DataError: a label that is not among ``names``, or lists where one label is wanted.
     """
     class_of = {name: c for c, name in enumerate(names)}
+    if task == "single_label" and not all(isinstance(each, str) for each in labels):
+        raise DataError(
+            "the labels are lists, but the model gives one label a document (single_label); write "
+            "one label in each row"
+        )
     listed = [[each] if isinstance(each, str) else list(each) for each in labels]
     unknown = sorted({label for own in listed for label in own} - set(class_of))
     if unknown:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from docsort.report.findings import Findings
-from docsort.report.metrics import SINGLE_LABEL
 from docsort.report.results import LearningPoint, RunResults
 
 FEW_PER_LABEL = 50
@@ -57,7 +56,7 @@ def _stopped_early(results: RunResults, findings: Findings) -> Advice | None:
 
 def _hardly_learned(results: RunResults, findings: Findings) -> Advice | None:
     losses = _measured(results, "train_loss")
-    if results.task != SINGLE_LABEL or not losses:
+    if results.task != "single_label" or not losses:
         return None
     guessing = float(np.log(len(results.labels)))
     last = losses[-1].train_loss
@@ -123,7 +122,7 @@ def _labels_never_given(results: RunResults, findings: Findings) -> Advice | Non
 
 
 def _one_confusion(results: RunResults, findings: Findings) -> Advice | None:
-    if results.task != SINGLE_LABEL or not findings.confusions:
+    if results.task != "single_label" or not findings.confusions:
         return None
     largest = findings.confusions[0]
     if largest.documents < max(5, BIG_SHARE_OF_MISTAKES * findings.num_mistakes):

@@ -11,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from sklearn.metrics import precision_recall_curve
 
-from docsort.report.metrics import MULTI_LABEL, Array, FloatArray, decide
+from docsort.core.probabilities import DEFAULT_THRESHOLD, Task, decisions, limits
+from docsort.report.metrics import Array, FloatArray
 
 NUM_BINS = 15  # as in Guo et al. 2017 (arXiv:1706.04599) and torchmetrics
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
@@ -68,7 +69,8 @@ def tune_thresholds(
 ) -> tuple[float, ...]:
     """Per label the threshold with the best F1 on these documents; multi-label only.
 
-    A label with fewer than ``min_positives`` documents keeps 0.5: its best cut would be chance.
+    A label with fewer than ``min_positives`` documents keeps the default: its best cut would be
+    chance.
     """
     scores = np.asarray(probabilities, dtype=np.float64)
     truth = np.asarray(truth, dtype=np.bool_)
@@ -77,7 +79,7 @@ def tune_thresholds(
     return tuple(
         _best_threshold(scores[:, c], truth[:, c])
         if min_positives <= truth[:, c].sum() < len(truth)
-        else 0.5
+        else DEFAULT_THRESHOLD
         for c in range(scores.shape[1])
     )
 
@@ -94,7 +96,7 @@ def _best_threshold(scores: FloatArray, truth: Array) -> float:
 
 
 def reliability(
-    truth: Array, probabilities: Array, task: str, num_bins: int = NUM_BINS
+    truth: Array, probabilities: Array, task: Task, num_bins: int = NUM_BINS
 ) -> Reliability:
     """Reliability in bins of equal width, and the expected calibration error.
 
@@ -117,14 +119,14 @@ def reliability(
 
 
 def expected_calibration_error(
-    truth: Array, probabilities: Array, task: str, num_bins: int = NUM_BINS
+    truth: Array, probabilities: Array, task: Task, num_bins: int = NUM_BINS
 ) -> float:
     """Expected calibration error in [0, 1]; see ``reliability``."""
     return reliability(truth, probabilities, task, num_bins).ece
 
 
 def document_confidence(
-    probabilities: Array, task: str, thresholds: Sequence[float] | None = None
+    probabilities: Array, task: Task, thresholds: Sequence[float] | None = None
 ) -> FloatArray:
     """How sure each document's answer is, float (D,); higher is surer.
 
@@ -132,14 +134,13 @@ def document_confidence(
     threshold, for the answer changes when that one label does.
     """
     scores = np.asarray(probabilities, dtype=np.float64)
-    if task == MULTI_LABEL:
-        cuts = np.full(scores.shape[1], 0.5) if thresholds is None else np.asarray(thresholds)
-        return np.asarray(np.abs(scores - cuts).min(axis=1))
+    if task == "multi_label":
+        return np.asarray(np.abs(scores - limits(scores.shape[1], thresholds)).min(axis=1))
     return np.asarray(scores.max(axis=1))
 
 
-def _confidences(truth: Array, scores: FloatArray, task: str) -> tuple[FloatArray, FloatArray]:
-    if task == MULTI_LABEL:
+def _confidences(truth: Array, scores: FloatArray, task: Task) -> tuple[FloatArray, FloatArray]:
+    if task == "multi_label":
         return scores.ravel(), np.asarray(truth, dtype=np.float64).ravel()
-    right = decide(scores, task) == np.asarray(truth)
+    right = decisions(scores, task) == np.asarray(truth)
     return scores.max(axis=1), right.astype(np.float64)

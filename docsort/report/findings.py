@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from docsort.core.probabilities import decisions
 from docsort.report.calibration import Reliability, document_confidence, reliability
 from docsort.report.curves import (
     Coverage,
@@ -18,7 +19,6 @@ from docsort.report.curves import (
 )
 from docsort.report.intervals import Intervals, bootstrap
 from docsort.report.metrics import (
-    MULTI_LABEL,
     Array,
     BoolArray,
     ClassRow,
@@ -27,7 +27,6 @@ from docsort.report.metrics import (
     as_indicators,
     class_table,
     confusion,
-    decide,
     document_metrics,
 )
 from docsort.report.results import RunResults
@@ -96,7 +95,7 @@ class Findings:
 def measure(results: RunResults) -> Findings:
     """All findings of one run."""
     task, labels, truth = results.task, results.labels, results.truth
-    predicted = decide(results.probabilities, task, results.thresholds)
+    predicted = decisions(results.probabilities, task, results.thresholds)
     right = _right(truth, predicted)
     confidence = document_confidence(results.probabilities, task, results.thresholds)
     baseline = _baseline_predicted(results)
@@ -131,7 +130,7 @@ def _right(truth: Array, predicted: Array) -> BoolArray:
 def _baseline_predicted(results: RunResults) -> Array | None:
     if results.baseline_probabilities is None:
         return None
-    return decide(results.baseline_probabilities, results.task, results.baseline_thresholds)
+    return decisions(results.baseline_probabilities, results.task, results.baseline_thresholds)
 
 
 def _baseline_metrics(results: RunResults) -> dict[str, float] | None:
@@ -202,7 +201,7 @@ def _wrongness(results: RunResults, truth_DC: BoolArray, predicted_DC: BoolArray
     scores_DC = np.asarray(results.probabilities, dtype=np.float64)
     wrong_DC = predicted_DC & ~truth_DC
     wrongness_DC = np.where(wrong_DC, scores_DC, -1.0)
-    if results.task == MULTI_LABEL:
+    if results.task == "multi_label":
         wrongness_DC = np.where(truth_DC & ~predicted_DC, 1 - scores_DC, wrongness_DC)
     return np.asarray(wrongness_DC.max(axis=1))
 

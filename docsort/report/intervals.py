@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from docsort.core.probabilities import Task
 from docsort.report.metrics import Array, BoolArray, FloatArray, IntArray, as_indicators
 
 NUM_DRAWS = 1000
@@ -48,7 +49,7 @@ def bootstrap(
     predicted: Array,
     baseline_predicted: Array | None,
     num_labels: int,
-    task: str,
+    task: Task,
     seed: int = 0,
 ) -> Intervals:
     """Intervals from NUM_DRAWS seeded draws of the documents."""
@@ -106,7 +107,7 @@ class _Sampled:
 
 
 def _distinct_outcomes(
-    columns: list[Array], num_labels: int, task: str
+    columns: list[Array], num_labels: int, task: Task
 ) -> tuple[list[BoolArray], IntArray]:
     """Each column's indicators (K, C) for the distinct outcomes, and each document's outcome."""
     packed = [np.packbits(column, axis=1) if column.ndim == 2 else column for column in columns]

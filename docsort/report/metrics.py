@@ -6,7 +6,7 @@ bool (D, C).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,12 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
+from docsort.core.probabilities import Task, decisions
+
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-
-SINGLE_LABEL = "single_label"
-MULTI_LABEL = "multi_label"
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class ClassRow:
 
 
 def document_metrics(
-    truth: Array, probabilities: Array, task: str, thresholds: Sequence[float] | None = None
+    truth: Array, probabilities: Array, task: Task, thresholds: Sequence[float] | None = None
 ) -> dict[str, float]:
     """A run's headline figures over its documents.
 
@@ -51,14 +50,14 @@ def document_metrics(
     Raises ValueError when shapes or ranges don't fit together.
     """
     truth, probabilities = checked(truth, probabilities, task)
-    predicted = decide(probabilities, task, thresholds)
+    predicted = decisions(probabilities, task, thresholds)
     metrics = {
         "accuracy": float(accuracy_score(truth, predicted)),
         "macro_f1": macro_f1(truth, predicted, task),
         "weighted_f1": float(f1_score(truth, predicted, average="weighted", zero_division=0)),
         "loss": _loss(truth, probabilities, task),
     }
-    if task == MULTI_LABEL:
+    if task == "multi_label":
         metrics["subset_accuracy"] = metrics["accuracy"]
         metrics["micro_f1"] = float(f1_score(truth, predicted, average="micro", zero_division=0))
         metrics["samples_f1"] = float(
@@ -68,23 +67,23 @@ def document_metrics(
     return metrics
 
 
-def checked(truth: Array, probabilities: Array, task: str) -> tuple[Array, FloatArray]:
+def checked(truth: Array, probabilities: Array, task: Task) -> tuple[Array, FloatArray]:
     """Truth and probabilities as one dtype each; raises ValueError when they don't fit."""
-    if task not in (SINGLE_LABEL, MULTI_LABEL):
-        raise ValueError(f"task is {task!r}; accepted: {SINGLE_LABEL!r}, {MULTI_LABEL!r}")
+    if task not in get_args(Task):
+        raise ValueError(f"task is {task!r}; accepted: {', '.join(get_args(Task))}")
     scores = np.asarray(probabilities, dtype=np.float64)
     truth = np.asarray(truth)
     if scores.ndim != 2 or not scores.size or scores.shape[1] < 2:
         raise ValueError(
             f"probabilities have shape {scores.shape}; needed: (documents, labels), labels >= 2"
         )
-    wanted = scores.shape if task == MULTI_LABEL else scores.shape[:1]
+    wanted = scores.shape if task == "multi_label" else scores.shape[:1]
     if truth.shape != wanted:
         raise ValueError(f"{task} truth has shape {truth.shape}; needed: {wanted}")
     # Written so that NaN fails too.
     if not (scores.min() >= 0 and scores.max() <= 1):
         raise ValueError("probabilities must lie between 0 and 1")
-    if task == MULTI_LABEL:
+    if task == "multi_label":
         return truth.astype(np.bool_), scores
     if not np.issubdtype(truth.dtype, np.integer):
         raise ValueError(f"single_label truth has dtype {truth.dtype}; needed: class indices")
@@ -97,20 +96,9 @@ def checked(truth: Array, probabilities: Array, task: str) -> tuple[Array, Float
     return truth.astype(np.int64), scores / sums[:, None]
 
 
-def decide(probabilities: Array, task: str, thresholds: Sequence[float] | None = None) -> Array:
-    """Predicted class indices, int (D,); or, multi-label, bool (D, C): at or over the threshold."""
-    if task == SINGLE_LABEL:
-        classes: IntArray = np.asarray(probabilities).argmax(axis=1)
-        return classes
-    cuts = np.full(probabilities.shape[1], 0.5) if thresholds is None else np.asarray(thresholds)
-    if cuts.shape != probabilities.shape[1:]:
-        raise ValueError(f"thresholds have shape {cuts.shape}; needed: {probabilities.shape[1:]}")
-    return np.asarray(probabilities) >= cuts
-
-
-def macro_f1(truth: Array, predicted: Array, task: str) -> float:
+def macro_f1(truth: Array, predicted: Array, task: Task) -> float:
     """Mean F1 over the labels that occur in truth or predictions; 0 when none does."""
-    if task == SINGLE_LABEL:
+    if task == "single_label":
         return float(f1_score(truth, predicted, average="macro", zero_division=0))
     occurring = np.flatnonzero(truth.any(axis=0) | predicted.any(axis=0))
     if not len(occurring):
@@ -120,7 +108,7 @@ def macro_f1(truth: Array, predicted: Array, task: str) -> float:
 
 
 def class_table(
-    truth: Array, predicted: Array, labels: Sequence[str], task: str
+    truth: Array, predicted: Array, labels: Sequence[str], task: Task
 ) -> tuple[ClassRow, ...]:
     """Every label's precision, recall, F1, support; 0 where a figure is undefined."""
     truth_DC = as_indicators(truth, len(labels), task)
@@ -133,13 +121,13 @@ def class_table(
     return tuple(ClassRow(*row) for row in each_label)
 
 
-def confusion(truth: Array, predicted: Array, num_labels: int, task: str) -> IntArray:
+def confusion(truth: Array, predicted: Array, num_labels: int, task: Task) -> IntArray:
     """Documents by true (row) and predicted (column) label, int (C, C).
 
     Multi-label documents have no single pair. There the diagonal counts labels rightly given, and
     cell (i, j) counts documents where label i was missed while label j was wrongly given.
     """
-    if task == SINGLE_LABEL:
+    if task == "single_label":
         matrix: IntArray = confusion_matrix(truth, predicted, labels=range(num_labels))
         return matrix
     missed = (truth & ~predicted).astype(np.int64)
@@ -147,16 +135,16 @@ def confusion(truth: Array, predicted: Array, num_labels: int, task: str) -> Int
     return missed.T @ wrong + np.diag((truth & predicted).sum(axis=0))
 
 
-def as_indicators(labels_given: Array, num_labels: int, task: str) -> BoolArray:
+def as_indicators(labels_given: Array, num_labels: int, task: Task) -> BoolArray:
     """bool (D, C) from either task's form of truth or predictions."""
-    if task == MULTI_LABEL:
+    if task == "multi_label":
         return np.asarray(labels_given, dtype=np.bool_)
     indicators: BoolArray = np.asarray(labels_given)[:, None] == np.arange(num_labels)
     return indicators
 
 
-def _loss(truth: Array, probabilities: FloatArray, task: str) -> float:
-    if task == MULTI_LABEL:
+def _loss(truth: Array, probabilities: FloatArray, task: Task) -> float:
+    if task == "multi_label":
         return float(log_loss(truth.ravel(), probabilities.ravel(), labels=[False, True]))
     return float(log_loss(truth, probabilities, labels=range(probabilities.shape[1])))
 

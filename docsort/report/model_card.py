@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from docsort.report.findings import Findings, measure
-from docsort.report.metrics import MULTI_LABEL, ClassRow
+from docsort.report.findings import Findings
+from docsort.report.metrics import ClassRow
 from docsort.report.results import RunResults
 
 # Below either, a label is named among the limits.
@@ -27,9 +27,8 @@ class BaseModel:
     license: str | None = None
 
 
-def model_card(results: RunResults, base_model: BaseModel) -> str:
+def model_card(results: RunResults, findings: Findings, base_model: BaseModel) -> str:
     """Markdown with the front matter of the Hugging Face hub, ending in a newline."""
-    findings = measure(results)
     environment = Environment(
         loader=PackageLoader("docsort.report"),
         undefined=StrictUndefined,
@@ -44,7 +43,7 @@ def model_card(results: RunResults, base_model: BaseModel) -> str:
         results=results,
         findings=findings,
         base_model=base_model,
-        multi_label=results.task == MULTI_LABEL,
+        multi_label=results.task == "multi_label",
         weak=_weak(findings),
     )
     # What the template leaves out leaves empty lines behind.

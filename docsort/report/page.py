@@ -14,9 +14,8 @@ from markupsafe import Markup
 from docsort.report import charts
 from docsort.report.advice import advise
 from docsort.report.curves import PrecisionRecall
-from docsort.report.findings import Findings, measure
+from docsort.report.findings import Findings
 from docsort.report.intervals import Interval
-from docsort.report.metrics import MULTI_LABEL
 from docsort.report.results import RunResults
 
 # Above these a matrix shows smaller cells, then numbers in place of names.
@@ -63,21 +62,20 @@ class Cell:
     title: str
 
 
-def write_report(path: Path, results: RunResults) -> None:
-    """Measures the results and writes the page, UTF-8; its folder must exist."""
-    path.write_text(render_report(results), encoding="utf-8")
+def write_report(path: Path, results: RunResults, findings: Findings) -> None:
+    """Writes the page, UTF-8; its folder must exist."""
+    path.write_text(render_report(results, findings), encoding="utf-8")
 
 
-def render_report(results: RunResults) -> str:
-    """The page as text; the same results give the same text."""
-    findings = measure(results)
+def render_report(results: RunResults, findings: Findings) -> str:
+    """The page as text; the same results and what was measured of them give the same text."""
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             results=results,
             findings=findings,
-            multi_label=results.task == MULTI_LABEL,
+            multi_label=results.task == "multi_label",
             headlines=_headlines(results, findings),
             advice=advise(results, findings),
             matrix=list(_matrix(results, findings)),
@@ -106,7 +104,7 @@ def _environment() -> Environment:
 
 
 def _headlines(results: RunResults, findings: Findings) -> list[Headline]:
-    names = _MULTI_LABEL_HEADLINES if results.task == MULTI_LABEL else _HEADLINES
+    names = _MULTI_LABEL_HEADLINES if results.task == "multi_label" else _HEADLINES
     baseline = findings.baseline_metrics
     return [
         Headline(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from docsort.core.probabilities import Task
 from docsort.report.metrics import Array, checked
 
 
@@ -30,7 +31,7 @@ class RunResults:
     probabilities: (D, C) in [0, 1], as served: after temperature scaling.
     texts: D documents, indexed only for the few mistakes shown, so a lazy column will do.
     uncalibrated_probabilities: (D, C), the same at temperature 1.
-    thresholds, baseline_thresholds: one per label, multi_label only; None means 0.5.
+    thresholds, baseline_thresholds: one per label, multi_label only; None means the default.
     tokens, tokens_read: int (D,), each document's length and what of it was read.
     rows: int (D,), 0-based rows of the source file, to find a mistake again.
     leaked: bool (D,), test documents that stand in the training documents too.
@@ -41,7 +42,7 @@ class RunResults:
     """
 
     title: str
-    task: str
+    task: Task
     labels: tuple[str, ...]
     truth: Array
     probabilities: Array

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +115,12 @@ def test_one_label_is_not_enough(write: Write) -> None:
         load_corpus(settings(train=write("all.csv", csv_of(["a"] * 9))), seed=1)
 
 
+def test_one_label_is_not_enough_for_lists_either(write: Write) -> None:
+    lists = [json.dumps({"text": distinct_text(n), "label": ["a"] * (n % 2)}) for n in range(40)]
+    with pytest.raises(DataError, match="only one label, 'a'; two are needed"):
+        load_corpus(settings(train=write("all.jsonl", "\n".join(lists))), seed=1)
+
+
 def test_train_per_label_keeps_val_and_test_whole(write: Write) -> None:
     file = write("all.csv", csv_of(LABELS))
     whole, few = (load_corpus(settings(train=file, train_per_label=n), seed=1) for n in (None, 4))
@@ -124,4 +131,15 @@ def test_train_per_label_keeps_val_and_test_whole(write: Write) -> None:
 
 def test_load_labelled_splits_nothing(write: Write) -> None:
     file = write("new.csv", csv_of(["a", "b"]) + ",a\n")
-    assert load_labelled(file, settings(train="unused.csv")).dataset["row"][:] == [0, 1]
+    labelled = load_labelled(file, settings(train="unused.csv"), "single_label")
+    assert labelled.rows.dataset["row"][:] == [0, 1]
+    assert labelled.dropped == {"empty text": 1}
+    assert labelled.notes == ("new.csv: 1 row (2) with an empty text.",)
+
+
+def test_load_labelled_refuses_labels_of_another_task(write: Write) -> None:
+    lists = write("new.jsonl", json.dumps({"text": "a text", "label": ["a"]}) + "\n")
+    with pytest.raises(DataError, match="has lists of labels, but the model gives one"):
+        load_labelled(lists, settings(train="unused.csv"), "single_label")
+    with pytest.raises(DataError, match=r"one label a document.*data\.label_separator"):
+        load_labelled(write("new.csv", csv_of(["a"])), settings(train="unused.csv"), "multi_label")

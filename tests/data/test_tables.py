@@ -8,7 +8,7 @@ import pytest
 
 from docsort.core.errors import DataError
 from docsort.data import file_formats
-from docsort.data.fingerprints import check_utf8, sha256_of
+from docsort.data.fingerprints import check_utf8
 from docsort.data.rows import Columns, Rows
 from docsort.data.tables import read_table
 
@@ -167,11 +167,6 @@ def test_the_bad_byte_is_found_across_blocks(
     line = bytes(content[:place]).count(b"\n") + 1
     with pytest.raises(DataError, match=f"line {line}, byte {place}"):
         check_utf8(Path(write("t.txt", bytes(content))))
-
-
-def test_sha256_is_that_of_the_bytes(write: Write) -> None:
-    digest = sha256_of(Path(write("t.csv", b"abc")))
-    assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_what_was_read_differently_is_not_taken_from_the_cache(write: Write) -> None:

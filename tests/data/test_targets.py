@@ -16,6 +16,12 @@ def test_unknown_labels_are_named_within_bounds() -> None:
     assert "END" not in str(caught.value)
 
 
+@pytest.mark.parametrize("labels", [[["a", "b"], ["a"]], [["a"], []]])
+def test_lists_are_never_cut_to_their_first_label(labels: list[list[str]]) -> None:
+    with pytest.raises(DataError, match="labels are lists, but the model gives one label"):
+        as_targets(labels, ["a", "b"], "single_label")
+
+
 def test_numbers_follow_the_names() -> None:
     assert as_targets(["b", "a"], ["a", "b"], "single_label").tolist() == [1, 0]
     both = as_targets([["b", "a"], []], ["a", "b"], "multi_label")

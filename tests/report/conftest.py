@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from docsort.report.findings import measure
+from docsort.report.model_card import BaseModel, model_card
+from docsort.report.page import render_report
 from docsort.report.results import LearningPoint, RunResults
 
 MakeRun = Callable[..., RunResults]
@@ -80,3 +83,13 @@ def _logits(
     logits = rng.normal(0, 1, (len(truth), num_labels))
     logits[np.arange(len(truth)), truth] += strength
     return logits
+
+
+def page_of(run: RunResults) -> str:
+    """A run's report, measured here."""
+    return render_report(run, measure(run))
+
+
+def card_of(run: RunResults, base_model: BaseModel) -> str:
+    """A run's model card, measured here."""
+    return model_card(run, measure(run), base_model)

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 from sklearn.metrics import f1_score
 
+from docsort.core.probabilities import decisions
 from docsort.report import intervals
 from docsort.report.intervals import Interval, bootstrap
-from docsort.report.metrics import decide
 
 
 def test_accuracy_interval_agrees_with_scipys_bootstrap(make_run):
@@ -39,7 +39,7 @@ def test_f1_intervals_agree_with_a_plain_loop(make_run, name):
 
 def test_multi_label_intervals_hold_their_figure(make_multi_label_run):
     run = make_multi_label_run()
-    predicted = decide(run.probabilities, run.task, run.thresholds)
+    predicted = decisions(run.probabilities, run.task, run.thresholds)
     found = bootstrap(run.truth, predicted, None, 4, run.task)
     for name, average in {"macro_f1": "macro", "micro_f1": "micro"}.items():
         figure = f1_score(run.truth, predicted, average=average)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report, f1_score
 
-from docsort.report.metrics import class_table, confusion, decide, document_metrics
+from docsort.core.probabilities import decisions
+from docsort.report.metrics import class_table, confusion, document_metrics
 
 TRUTH = np.array([0, 0, 1, 2])
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.6, 0.2, 0.2]])
@@ -38,7 +39,7 @@ def test_multi_label_figures_by_hand():
 
 
 def test_multi_label_thresholds_are_reached_not_passed():
-    given = decide(MANY_SCORES, "multi_label", (0.3, 0.81))
+    given = decisions(MANY_SCORES, "multi_label", (0.3, 0.81))
     assert given.tolist() == [[True, False], [True, False], [False, False]]
 
 
@@ -68,7 +69,7 @@ def test_class_table_is_scikit_learns_report(make_run):
 
 
 def test_multi_label_class_table_follows_each_column():
-    given = decide(MANY_SCORES, "multi_label")
+    given = decisions(MANY_SCORES, "multi_label")
     table = class_table(MANY_TRUE, given, ("a", "b"), "multi_label")
     assert [row.support for row in table] == [2, 1]
     assert [row.predicted for row in table] == [1, 2]

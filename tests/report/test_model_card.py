@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from docsort.report.model_card import BaseModel, model_card
+from docsort.report.model_card import BaseModel
 from docsort.report.results import LearningPoint
+from tests.report.conftest import card_of
 
 BASE = BaseModel("all-MiniLM-L6-v2", "Apache-2.0")
 
@@ -13,7 +14,7 @@ def test_card_says_what_was_measured(make_run):
     truth = np.arange(300) % 4
     scores = np.full((300, 4), 0.1) + 0.6 * np.eye(4)[truth]
     scores[:30] = np.roll(scores[:30], 1, axis=1)
-    card = model_card(make_run(truth=truth, probabilities=scores), BASE)
+    card = card_of(make_run(truth=truth, probabilities=scores), BASE)
     assert card.startswith("---\nlibrary_name: docsort\n")
     assert card.endswith("|\n")
     assert "| accuracy | 90.0% |" in card
@@ -35,22 +36,22 @@ def test_card_says_what_was_measured(make_run):
 
 def test_tables_are_whole(make_run, make_multi_label_run):
     for run in (make_run(), make_multi_label_run(), make_run(baseline_probabilities=None)):
-        tables = [block for block in model_card(run, BASE).split("\n\n") if block.startswith("|")]
+        tables = [block for block in card_of(run, BASE).split("\n\n") if block.startswith("|")]
         assert len(tables) == 3
         for table in tables:
             assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
 def test_limits_follow_from_what_was_measured(make_run):
-    behind = model_card(make_run(ahead=False), BASE)
+    behind = card_of(make_run(ahead=False), BASE)
     assert "behind the linear model" in behind
     assert "read only in part" in behind
-    ahead = model_card(make_run(), BASE)
+    ahead = card_of(make_run(), BASE)
     assert "behind the linear model" not in ahead
 
 
 def test_multi_label_card(make_multi_label_run):
-    card = model_card(make_multi_label_run(), BASE)
+    card = card_of(make_multi_label_run(), BASE)
     assert "any number of 4 labels" in card
     assert "| micro F1 |" in card
     assert "at or over its own threshold" in card
@@ -58,7 +59,7 @@ def test_multi_label_card(make_multi_label_run):
 
 
 def test_an_unknown_licence_is_said_to_be_unknown(make_run):
-    assert "Not recorded for my-encoder" in model_card(make_run(), BaseModel("my-encoder"))
+    assert "Not recorded for my-encoder" in card_of(make_run(), BaseModel("my-encoder"))
 
 
 def test_no_document_text_and_no_markup_from_labels(make_run):
@@ -69,7 +70,7 @@ def test_no_document_text_and_no_markup_from_labels(make_run):
         texts=["SECRET"] * 300,
         learning=(LearningPoint(1, 1, 1.0),),
     )
-    card = model_card(run, BASE)
+    card = card_of(run, BASE)
     assert "SECRET" not in card
     assert r"a\|b" in card
     assert r"\<script\>" in card
@@ -80,5 +81,5 @@ def test_no_document_text_and_no_markup_from_labels(make_run):
 
 @pytest.mark.parametrize("name", ["- item", "+ item"])
 def test_a_label_that_begins_like_a_list_does_not_make_one(make_run, name):
-    card = model_card(make_run(labels=(name, "b", "c", "d")), BASE)
+    card = card_of(make_run(labels=(name, "b", "c", "d")), BASE)
     assert f"\n\\{name}, b, c, d\n" in card

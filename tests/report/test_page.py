@@ -6,7 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from docsort.report.page import render_report, write_report
+from docsort.report.findings import measure
+from docsort.report.page import write_report
+from tests.report.conftest import page_of
 
 EVIL = '<script>alert("x")</script><img src=http://evil.example/a.png onerror=alert(1)>'
 SECTIONS = {"automation", "trust", "labels", "confusion", "mistakes", "learning", "provenance"}
@@ -42,7 +44,7 @@ class Outline(HTMLParser):
 
 
 def test_all_sections_and_charts_are_there(make_run):
-    outline = Outline(render_report(make_run()))
+    outline = Outline(page_of(make_run()))
     assert set(outline.having("id")) >= SECTIONS
     assert set(outline.having("data-chart")) == CHARTS
     ids = outline.having("id")
@@ -54,15 +56,15 @@ def test_headlines_stand_beside_the_baseline(make_run):
     ours, baseline = (np.full((300, 4), 0.1) + 0.6 * np.eye(4)[truth] for _ in range(2))
     ours[:3], baseline[:30] = np.roll(ours[:3], 1, 1), np.roll(baseline[:30], 1, 1)
     run = make_run(truth=truth, probabilities=ours, baseline_probabilities=baseline)
-    text = " ".join(Outline(render_report(run)).text.split())
+    text = " ".join(Outline(page_of(run)).text.split())
     assert "Accuracy 99.0%" in text
     assert "Linear baseline 90.0% +9.0 points" in text
     assert "ahead of the linear baseline" in text
 
 
 def test_a_run_behind_its_baseline_says_what_to_try(make_run):
-    assert "What to try next" in render_report(make_run(ahead=False))
-    assert "What to try next" not in render_report(make_run())
+    assert "What to try next" in page_of(make_run(ahead=False))
+    assert "What to try next" not in page_of(make_run())
 
 
 def test_untrusted_text_stays_text(make_run):
@@ -74,7 +76,7 @@ def test_untrusted_text_stays_text(make_run):
         config={"note": EVIL, EVIL: 1},
         provenance={"commit": EVIL},
     )
-    outline = Outline(render_report(run))
+    outline = Outline(page_of(run))
     assert not {"script", "img", "iframe", "object", "link", "base", "form"} & set(outline.tags)
     assert not [name for name, _ in outline.attributes if name.startswith("on")]
     assert EVIL in outline.text
@@ -83,7 +85,7 @@ def test_untrusted_text_stays_text(make_run):
 
 @pytest.mark.parametrize("texts", ["text with http://example.org/a and https://example.org/b", "x"])
 def test_nothing_is_loaded(make_run, texts):
-    page = render_report(make_run(ahead=False, texts=[texts] * 300))
+    page = page_of(make_run(ahead=False, texts=[texts] * 300))
     outline = Outline(page)
     for name in ("src", "srcset", "data", "poster", "action", "background"):
         assert outline.having(name) == []
@@ -98,7 +100,7 @@ def test_nothing_is_loaded(make_run, texts):
 
 
 def test_the_content_security_policy_forbids_all_but_styles(make_run):
-    page = render_report(make_run())
+    page = page_of(make_run())
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy is not None
     assert policy[1] == (
@@ -107,7 +109,7 @@ def test_the_content_security_policy_forbids_all_but_styles(make_run):
 
 
 def test_multi_label_page(make_multi_label_run):
-    outline = Outline(render_report(make_multi_label_run()))
+    outline = Outline(page_of(make_multi_label_run()))
     assert set(outline.having("data-chart")) == CHARTS
     assert "Exact match" in outline.text
     assert "threshold" in outline.text
@@ -126,7 +128,7 @@ def test_a_run_with_nothing_but_scores(make_run):
         )
     )
     run = make_run(**bare, learning=(), config={}, provenance={}, temperature=1.0)
-    outline = Outline(render_report(run))
+    outline = Outline(page_of(run))
     assert set(outline.having("data-chart")) == {"coverage", "reliability", "precision-recall"}
     assert "baseline" not in outline.text.lower()
 
@@ -134,7 +136,7 @@ def test_a_run_with_nothing_but_scores(make_run):
 def test_a_run_without_a_mistake(make_run):
     truth = np.arange(300) % 4
     run = make_run(truth=truth, probabilities=np.eye(4)[truth])
-    text = Outline(render_report(run)).text
+    text = Outline(page_of(run)).text
     assert "every document was answered rightly" in text
     assert "too few documents for a range" in text
 
@@ -143,12 +145,12 @@ def test_a_label_that_no_test_document_has(make_run):
     run = make_run()
     truth = np.where(run.truth == 3, 0, run.truth)
     probabilities = np.full((300, 4), 0.0) + np.eye(4)[truth]
-    assert "none to test on" in render_report(make_run(truth=truth, probabilities=probabilities))
+    assert "none to test on" in page_of(make_run(truth=truth, probabilities=probabilities))
 
 
 @pytest.mark.parametrize(("num_labels", "size"), [(2, "roomy"), (22, "snug"), (77, "tiny")])
 def test_matrix_of_few_and_many_labels(make_run, num_labels, size):
-    page = render_report(make_run(num_labels=num_labels))
+    page = page_of(make_run(num_labels=num_labels))
     matrix = page[page.index('id="confusion-matrix"') : page.index('id="mistakes"')]
     matrix = matrix[: matrix.index("</table>")]
     assert f'<table class="matrix {size}" id="confusion-matrix"' in page
@@ -157,18 +159,18 @@ def test_matrix_of_few_and_many_labels(make_run, num_labels, size):
 
 def test_leaked_documents_are_told(make_run):
     leaked = np.arange(300) < 4
-    text = " ".join(Outline(render_report(make_run(leaked=leaked))).text.split())
+    text = " ".join(Outline(page_of(make_run(leaked=leaked))).text.split())
     assert "4 of the test documents stand in the training documents too." in text
     assert "Without them: accuracy" in text
 
 
 def test_the_same_results_give_the_same_bytes(make_run, tmp_path):
     for name in ("one", "two"):
-        write_report(tmp_path / name, make_run())
+        write_report(tmp_path / name, run := make_run(), measure(run))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_settings_are_written_flat(make_run):
-    page = render_report(make_run(config={"model": {"optimizer": {"lr": 1e-4}}, "seed": 3}))
+    page = page_of(make_run(config={"model": {"optimizer": {"lr": 1e-4}}, "seed": 3}))
     assert "model.optimizer.lr" in page
     assert "0.0001" in page

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docsort.report.page import render_report
+from tests.report.conftest import page_of
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -77,7 +77,7 @@ def test_console_is_silent_and_no_chart_is_missing(make_run, make_multi_label_ru
         ahead=False, texts=["<script>alert(1)</script><img src=x>"] * 300
     )
     page = tmp_path / "report.html"
-    page.write_text(render_report(run), encoding="utf-8")
+    page.write_text(page_of(run), encoding="utf-8")
     dom, console = browse(page, tmp_path / "profile")
     assert console == []
     assert re.findall(r'data-chart="([^"]+)"', dom) == CHARTS
@@ -88,7 +88,7 @@ def test_the_console_would_have_told(make_run, tmp_path):
     """The check above can fail: what the policy forbids shows in the console."""
     page = tmp_path / "report.html"
     forbidden = '<img src="a.png"><script>1</script></body>'
-    page.write_text(render_report(make_run()).replace("</body>", forbidden), encoding="utf-8")
+    page.write_text(page_of(make_run()).replace("</body>", forbidden), encoding="utf-8")
     _, console = browse(page, tmp_path / "profile")
     assert len(console) == 2
     assert all("Content Security Policy" in line for line in console)
@@ -105,7 +105,7 @@ def test_charts_are_drawn_and_nothing_sticks_out(make_run, tmp_path, width, num_
         texts=[long_word] * 300,
         title=long_word,
     )
-    seen = look(render_report(run), width, tmp_path)
+    seen = look(page_of(run), width, tmp_path)
     assert seen["page"] <= width
     assert [chart["name"] for chart in seen["charts"]] == CHARTS
     for chart in seen["charts"]:
@@ -115,7 +115,7 @@ def test_charts_are_drawn_and_nothing_sticks_out(make_run, tmp_path, width, num_
 
 
 def test_dark_and_light_differ_and_charts_follow(make_run, tmp_path):
-    report = render_report(make_run())
+    report = page_of(make_run())
     light = look(report, 900, tmp_path)
     dark = look(report, 900, tmp_path, "--blink-settings=preferredColorScheme=0")
     assert light["paper"] != dark["paper"]
