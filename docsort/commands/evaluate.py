@@ -14,6 +14,7 @@ from docsort.core.errors import ConfigError
 from docsort.core.scorer import Scorer
 from docsort.data.load import load_labelled
 from docsort.data.settings import DataSettings
+from docsort.report.findings import measure
 from docsort.report.page import write_report
 from docsort.report.results import RunResults
 
@@ -27,12 +28,17 @@ def evaluate(config: Mapping[str, Any]) -> float:
     """Score one file. Returns its accuracy."""
     folder, console = Path(output_dir()), Console()
     file = config["data"]["test"]
+    _check_source(config["data"]["source"])
     if file is None:
         raise ConfigError("data.test is missing: name the labelled file, as in data.test=FILE.csv")
+    _check_model(config)
     # the settings of a table ask for a file to learn from; here the one file is all there is
     settings = settings_of(DataSettings, "data", {**config["data"], "train": file})
-    rows = load_labelled(file, settings)
     scorer = _scorer(config)
+    labelled = load_labelled(file, settings, scorer.task)
+    rows = labelled.rows
+    for note in labelled.notes:
+        console.print(f"left out: {note}", markup=False)
     outcome = score_split(scorer, rows.dataset, Path(file).name)
     metrics = split_metrics("test", outcome, scorer.bundle.calibration)
     write_json(folder / "metrics.json", metrics)
@@ -44,18 +50,30 @@ def evaluate(config: Mapping[str, Any]) -> float:
         provenance={
             **report_lines(scorer.bundle.provenance),
             f"evaluated on {rows.source} (SHA-256)": rows.sha256,
+            **{f"rows left out: {why}": count for why, count in labelled.dropped.items()},
         },
     )
-    write_report(folder / "report.html", results)
+    write_report(folder / "report.html", results, measure(results))
     metrics_table(metrics, console)
     print(f"metrics {folder / 'metrics.json'}\nreport  {folder / 'report.html'}")
     return metrics["test/accuracy"]
 
 
+def _check_source(source: str) -> None:
+    if source != "table":
+        raise ConfigError(
+            f"data.source={source} can't be evaluated on: evaluate reads one labelled file. Leave "
+            "data=csv as it is, and name the file: data.test=FILE.csv"
+        )
+
+
+def _check_model(config: Mapping[str, Any]) -> None:
+    if (config["bundle"] is None) == (config["checkpoint"] is None):
+        raise ConfigError("give one of bundle=DIR and checkpoint=FILE")
+
+
 def _scorer(config: Mapping[str, Any]) -> Scorer:
     bundle, checkpoint = config["bundle"], config["checkpoint"]
-    if (bundle is None) == (checkpoint is None):
-        raise ConfigError("give one of bundle=DIR and checkpoint=FILE")
     if bundle is not None:
         return Scorer.load(bundle, config["device"])
     # imported here: a bundle is evaluated without Lightning

@@ -26,6 +26,7 @@ from docsort.data.labels import label_pairs
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
 from docsort.report.calibration import fit_temperature, tune_thresholds
+from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel, model_card
 from docsort.report.page import write_report
 from docsort.report.results import LearningPoint, RunResults
@@ -148,8 +149,9 @@ def _write_results(
         config=config,
         provenance=report_lines(scorer.bundle.provenance),
     )
-    write_report(folder / "report.html", results)
-    card = model_card(results, BaseModel(scorer.bundle.provenance["base_model"]["name"]))
+    findings = measure(results)
+    write_report(folder / "report.html", results, findings)
+    card = model_card(results, findings, BaseModel(scorer.bundle.provenance["base_model"]["name"]))
     (scorer.bundle.path / "README.md").write_text(card, encoding="utf-8")
     return metrics
 
