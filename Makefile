@@ -33,6 +33,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 test: setup
+	@scripts/system-packages chromium
 	$(BIN)/pytest
 
 bench: setup  ## measurements beside other systems, into benchmarks/results

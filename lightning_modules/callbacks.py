@@ -9,17 +9,18 @@ from lightning_modules.data_module import Batch
 
 
 class Speed(pl.Callback):
-    """Documents and real tokens a second over the training batches, validation left out."""
+    """Documents and real tokens a second of training, batches' making included, validation not."""
 
     def __init__(self) -> None:
         self.documents = self.tokens = 0
         self.seconds = 0.0
-        self._started = 0.0
+        self._since = 0.0
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        self._started = time.perf_counter()
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._since = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._since = time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -29,7 +30,9 @@ class Speed(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        self.seconds += time.perf_counter() - self._started
+        now = time.perf_counter()
+        self.seconds += now - self._since
+        self._since = now
         self.documents += batch.windows.num_documents * trainer.world_size
         self.tokens += batch.num_tokens * trainer.world_size
 

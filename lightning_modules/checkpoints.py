@@ -47,6 +47,11 @@ def read_weights(path: Path) -> dict[str, Any]:
     return content
 
 
+def manifest_of(content: dict[str, Any]) -> Manifest:
+    """What the run that wrote a checkpoint would have put into its bundle."""
+    return manifest_from(json.loads(content["docsort"]["manifest"]))
+
+
 def classifier_state(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The classifier's part of a checkpoint's weights, by its own names."""
     state = content["state_dict"]
@@ -56,8 +61,7 @@ def classifier_state(content: dict[str, Any]) -> dict[str, torch.Tensor]:
 def scorer_from_checkpoint(path: Path) -> Scorer:
     """A scorer in fp32 on the CPU, from the checkpoint alone. Raises BundleError."""
     content = read_weights(path)
-    own = content["docsort"]
-    manifest = manifest_from(json.loads(own["manifest"]))
+    own, manifest = content["docsort"], manifest_of(content)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, body in own["tokenizer"].items():

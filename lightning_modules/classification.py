@@ -17,6 +17,7 @@ from torchmetrics.classification import (
 from docsort.core.bundle import Manifest
 from docsort.core.classifier import DocumentClassifier
 from docsort.core.pretrained import Pretrained, check_window
+from docsort.core.probabilities import to_probabilities
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import model_files
 from lightning_modules.data_module import Batch
@@ -61,7 +62,9 @@ class DocumentClassification(pl.LightningModule):
         loss = self.loss(logits_DC, batch.targets)
         num_documents = batch.windows.num_documents
         self.log("val/loss", loss, batch_size=num_documents, on_epoch=True, sync_dist=True)
-        self.val_metrics.update(logits_DC, batch.targets.int())
+        # probabilities: torchmetrics would guess from their range whether logits are meant
+        probabilities_DC = to_probabilities(logits_DC, self.manifest.task)
+        self.val_metrics.update(probabilities_DC, batch.targets.int())
         self.log_dict(self.val_metrics, prog_bar=True, batch_size=num_documents)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

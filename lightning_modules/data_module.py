@@ -1,5 +1,6 @@
 """A corpus as batches of windows: tokenised once, batches of similar length. Trains nothing."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,14 +96,15 @@ class DocumentDataModule(pl.LightningDataModule):
         return Batch(batch.windows, batch.targets.to(device, non_blocking=True))
 
     def _tokenise(self, split: Dataset, name: str) -> Dataset:
-        def with_tokens(rows: dict[str, list[str]]) -> dict[str, Any]:
-            token_ids = self._tokenizer.encode(rows["text"])
-            read = [self._plan.tokens_read(len(ids)) for ids in token_ids]
-            kept = [ids[:n] for ids, n in zip(token_ids, read, strict=True)]
-            return {"token_ids": kept, "num_tokens": read}
-
+        content = f"{split._fingerprint}{self._tokenizer.fingerprint}{self._plan}"
         return split.map(
-            with_tokens, batched=True, remove_columns=["text"], desc=f"tokenising {name}"
+            _with_tokens,
+            fn_kwargs={"tokenizer": self._tokenizer, "plan": self._plan},
+            batched=True,
+            remove_columns=["text"],
+            # said by us, since datasets would hash the tokenizer object, which is never the same
+            new_fingerprint=hashlib.sha256(content.encode()).hexdigest()[:32],
+            desc=f"tokenising {name}",
         )
 
     def _collate(self, rows: list[dict[str, Any]]) -> Batch:
@@ -110,3 +112,13 @@ class DocumentDataModule(pl.LightningDataModule):
         corpus = self._corpus
         targets = as_targets([row["label"] for row in rows], corpus.labels, corpus.task)
         return Batch(windows, torch.from_numpy(targets))
+
+
+def _with_tokens(
+    rows: dict[str, list[str]], tokenizer: DocumentTokenizer, plan: WindowPlan
+) -> dict[str, Any]:
+    """The tokens that will be read of each document, and their number."""
+    token_ids = tokenizer.encode(rows["text"])
+    read = [plan.tokens_read(len(ids)) for ids in token_ids]
+    kept = [ids[:n] for ids, n in zip(token_ids, read, strict=True)]
+    return {"token_ids": kept, "num_tokens": read}

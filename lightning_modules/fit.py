@@ -18,9 +18,10 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import CSVLogger
 
+from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError
 from lightning_modules.callbacks import LearningCurve, Speed
-from lightning_modules.checkpoints import classifier_state, read_weights
+from lightning_modules.checkpoints import classifier_state, manifest_of, read_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart
@@ -38,44 +39,68 @@ class Fitted:
     is_first_process: bool
 
 
-def fit(
-    module: DocumentClassification,
-    data: DocumentDataModule,
-    trainer_settings: Mapping[str, Any],
-    folder: Path,
-    patience: int,
-    resume: Path | None = None,
-) -> Fitted:
-    """Train, and load the best checkpoint by validation macro-F1 back into ``module``.
+class TrainingRun:
+    """A Trainer with its callbacks, made and checked before anything is read."""
 
-    Args:
-        trainer_settings: arguments of pytorch_lightning.Trainer.
-        folder: checkpoints and logs go here.
-        patience: validations without a better macro-F1 before training ends.
-        resume: a checkpoint to go on from; new ones are written beside it.
+    def __init__(
+        self,
+        trainer_settings: Mapping[str, Any],
+        folder: Path,
+        patience: int,
+        resume: Path | None = None,
+    ) -> None:
+        """Make the Trainer.
 
-    Raises:
-        ConfigError: a trainer setting that this machine can't do.
-    """
-    checkpoints = ModelCheckpoint(
-        # in the same folder, else Lightning forgets which checkpoint was the best so far
-        dirpath=resume.absolute().parent if resume else folder / "checkpoints",
-        filename="epoch{epoch:02d}-step{step}",
-        auto_insert_metric_name=False,
-        monitor=MONITOR,
-        mode="max",
-        save_last=True,
-    )
-    speed, curve = Speed(), LearningCurve()
-    stopping = EarlyStopping(MONITOR, mode="max", patience=patience)
-    callbacks = [RichProgressBar(), HeadStart(), stopping, speed, curve, checkpoints]
-    _quiet()
-    trainer = make_trainer(trainer_settings, folder, callbacks)
-    trainer.fit(module, data, ckpt_path=str(resume) if resume else None)
-    best = Path(checkpoints.best_model_path)
-    module.classifier.load_state_dict(classifier_state(read_weights(best)))
-    metrics = {**speed.metrics(), "train/epochs": float(trainer.current_epoch)}
-    return Fitted(best, curve.rows, metrics, trainer.is_global_zero)
+        Args:
+            trainer_settings: arguments of pytorch_lightning.Trainer.
+            folder: checkpoints and logs go here.
+            patience: validations without a better macro-F1 before training ends.
+            resume: a checkpoint to go on from; new ones are written beside it.
+
+        Raises:
+            ConfigError: a trainer setting that this machine can't do.
+            BundleError: ``resume`` is no checkpoint of ours.
+        """
+        if type(patience) is not int or patience < 1:
+            raise ConfigError(f"patience={patience} is not accepted; give a number from 1 up")
+        self._resume = resume
+        self._resumed = manifest_of(read_weights(resume)) if resume else None
+        self._checkpoints = ModelCheckpoint(
+            # in the same folder, else Lightning forgets which checkpoint was the best so far
+            dirpath=resume.absolute().parent if resume else folder / "checkpoints",
+            filename="epoch{epoch:02d}-step{step}",
+            auto_insert_metric_name=False,
+            monitor=MONITOR,
+            mode="max",
+            save_last=True,
+        )
+        self._speed, self._curve = Speed(), LearningCurve()
+        stopping = EarlyStopping(MONITOR, mode="max", patience=patience)
+        watching = [RichProgressBar(), HeadStart(), stopping, self._speed, self._curve]
+        _quiet()
+        self.trainer = make_trainer(trainer_settings, folder, [*watching, self._checkpoints])
+
+    def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
+        """Train, and load the best checkpoint by validation macro-F1 back into ``module``.
+
+        Raises:
+            ConfigError: the checkpoint to go on from has other labels or windows.
+        """
+        self._check_resumed(module.manifest)
+        self.trainer.fit(module, data, ckpt_path=str(self._resume) if self._resume else None)
+        best = Path(self._checkpoints.best_model_path)
+        module.classifier.load_state_dict(classifier_state(read_weights(best)))
+        metrics = {**self._speed.metrics(), "train/epochs": float(self.trainer.current_epoch)}
+        return Fitted(best, self._curve.rows, metrics, self.trainer.is_global_zero)
+
+    def _check_resumed(self, manifest: Manifest) -> None:
+        before = self._resumed
+        for what in ("labels", "task", "window", "overlap", "max_windows", "pooling"):
+            if before is not None and getattr(before, what) != getattr(manifest, what):
+                raise ConfigError(
+                    f"resume={self._resume}: its {what} are not this run's; go on with the data "
+                    "and the model settings that it was trained with"
+                )
 
 
 def make_trainer(

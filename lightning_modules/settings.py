@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from docsort.core.errors import ConfigError
+from docsort.core.pooling import make_pooling
+from docsort.core.tokens import DocumentTokenizer
+from docsort.core.windows import WindowPlan
+
+WORDS = {int: "a whole number", float: "a number", str: "a text", type(None): "null"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class OptimizerSettings:
     warmup_share: float = 0.1
 
     def __post_init__(self) -> None:
+        _check_types(self, "optimizer.")
         _check("optimizer.lr", self.lr, self.lr > 0, "a number over 0")
         head = self.head_lr
         _check("optimizer.head_lr", head, head is None or head > 0, "null or a number over 0")
@@ -36,12 +42,14 @@ class OptimizerSettings:
 class ModelSettings:
     """Which encoder, how documents are laid out for it, and how it learns.
 
-    ``pretrained`` and ``sha256``: see docsort/core/pretrained.py. ``window``, ``overlap`` and
+    ``pretrained`` and ``sha256``: see docsort/core/pretrained.py. ``license`` is the pretrained
+    model's, as an SPDX name, for the model card. ``window``, ``overlap`` and
     ``max_windows``: see docsort/core/windows.py. ``dropout`` acts on the document's vector.
     """
 
     pretrained: str
     sha256: str | None
+    license: str | None
     window: int
     overlap: int
     max_windows: int
@@ -52,6 +60,8 @@ class ModelSettings:
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(1e-4))
 
     def __post_init__(self) -> None:
+        _check_types(self)
+        make_pooling(self.pooling)
         for name in ("dropout", "attention_dropout", "label_smoothing"):
             value = getattr(self, name)
             _check(name, value, 0 <= value < 1, "a number from 0 to below 1")
@@ -62,10 +72,27 @@ class ModelSettings:
         )
         _check("max_windows", self.max_windows, self.max_windows >= 1, "a number from 1 up")
 
+    def plan(self, tokenizer: DocumentTokenizer) -> WindowPlan:
+        """How documents are laid out. Raises ConfigError where overlap and window don't fit."""
+        return WindowPlan(
+            self.window, self.overlap, self.max_windows, tokenizer.prefix, tokenizer.suffix
+        )
+
     @classmethod
     def of(cls, optimizer: Mapping[str, Any], **others: Any) -> "ModelSettings":
         """From the resolved `model` group. Raises TypeError for a key that it doesn't have."""
         return cls(**others, optimizer=OptimizerSettings(**optimizer))
+
+
+def _check_types(settings: object, prefix: str = "") -> None:
+    """Hydra hands over whatever was typed: ``model.window=abc`` is a string."""
+    for name, kind in get_type_hints(type(settings)).items():
+        accepted = get_args(kind) or (kind,)
+        value = getattr(settings, name)
+        fits = isinstance(value, accepted) and not isinstance(value, bool)
+        if not fits and not (float in accepted and type(value) is int):
+            names = " or ".join(WORDS.get(each, each.__name__) for each in accepted)
+            raise ConfigError(f"model.{prefix}{name}={value} is not accepted; give {names}")
 
 
 def _check(name: str, value: object, ok: bool, accepted: str) -> None:

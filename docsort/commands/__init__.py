@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from docsort.core.errors import DocsortError
+from docsort.core.errors import USER_ERROR, DocsortError
 
 VERBS = {
     "audit": "read labelled data and tell what is wrong with it",
@@ -15,7 +15,6 @@ VERBS = {
     "classify": "classify documents by a bundle or by a server",
     "score": "classify a whole file",
 }
-USER_ERROR = 2
 
 
 def main(argv: list[str] | None = None) -> int:

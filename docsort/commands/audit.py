@@ -6,12 +6,12 @@ from typing import Any
 
 from rich.console import Console
 
+from docsort.commands.audit_table import print_audit
 from docsort.commands.hydra_verbs import output_dir, run_verb, settings_of
 from docsort.core.pretrained import locate
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
 from docsort.data.audit import Audit, audit, refuse_leaks
-from docsort.data.audit_table import print_audit
 from docsort.data.corpus import Corpus
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
@@ -29,12 +29,10 @@ def run(config: Mapping[str, Any]) -> float:
     settings = settings_of(DataSettings, "data", config["data"])
     model = settings_of(ModelSettings.of, "model", config["model"])
     tokenizer = DocumentTokenizer.load(locate(model.pretrained))
-    plan = WindowPlan(
-        model.window, model.overlap, model.max_windows, tokenizer.prefix, tokenizer.suffix
-    )
+    plan = model.plan(tokenizer)
     corpus = load_corpus(settings, config["seed"])
-    found = audit_corpus(corpus, settings, tokenizer, plan, Path(output_dir()))
-    print(f"audit   {Path(output_dir()) / 'audit.json'}")
+    found = audit_corpus(corpus, settings, tokenizer, plan, output_dir())
+    print(f"audit   {output_dir() / 'audit.json'}")
     return float(found.num_documents)
 
 

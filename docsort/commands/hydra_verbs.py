@@ -3,15 +3,18 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from docsort.core.errors import ConfigError
+import docsort.__main__
+from docsort.core.errors import USER_ERROR, ConfigError, DocsortError
 
 # conf/ is installed inside the package (see setup.cfg), so that a conf/ where the user stands never
 # shadows it
@@ -27,9 +30,22 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
         ConfigError: an unknown key, group or value, in Hydra's words.
     """
 
+    refused = 0
+
     def call(config: DictConfig) -> Any:
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return task(resolved)  # type: ignore[arg-type]
+        nonlocal refused
+        # Lightning starts further processes by this command line, which must be this job's alone
+        sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
+        try:
+            resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            return task(resolved)  # type: ignore[arg-type]
+        except (DocsortError, OmegaConfBaseException) as error:
+            if HydraConfig.get().mode != RunMode.MULTIRUN:
+                raise
+            # one job that can't run doesn't end the sweep; its row in the table says "failed"
+            print(f"docsort {verb}: {error}", file=sys.stderr)
+            refused += 1
+            return float("nan")
 
     # else Hydra prints errors itself, and ends the process
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -40,12 +56,12 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
         raise ConfigError(str(error).strip()) from error
     finally:
         sys.argv = given
-    return 0
+    return USER_ERROR if refused else 0
 
 
-def output_dir() -> str:
+def output_dir() -> Path:
     """This job's folder, which Hydra has made."""
-    return str(HydraConfig.get().runtime.output_dir)
+    return Path(HydraConfig.get().runtime.output_dir)
 
 
 def job_overrides() -> list[str]:

@@ -1,6 +1,7 @@
 """Where a run's results come from: versions, commit, hashes. Reads files, changes nothing."""
 
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ def provenance(
         "name": corpus.name,
         "docsort": docsort.__version__,
         "git_commit": git_commit(),
-        "command": " ".join(["docsort train", *command]),
+        "command": shlex.join(["docsort", "train", *command]),
         "config": dict(config),
         "data": dict(corpus.sources),
         "base_model": {"name": pretrained.name, "weights_sha256": pretrained.sha256},

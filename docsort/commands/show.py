@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 SHOWN = ("accuracy", "macro_f1", "weighted_f1", "loss")
@@ -24,5 +25,7 @@ def rows_table(rows: Sequence[Mapping[str, object]], console: Console | None = N
     """Rows with the same keys, as a table."""
     table = Table(*rows[0])
     for row in rows:
-        table.add_row(*(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_row(
+            *(escape(f"{v:.4f}" if isinstance(v, float) else str(v)) for v in row.values())
+        )
     (console or Console()).print(table)

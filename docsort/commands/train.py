@@ -15,7 +15,7 @@ from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, se
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import provenance, report_lines
 from docsort.commands.show import metrics_table
-from docsort.core.bundle import Bundle, Calibration, Manifest
+from docsort.core.bundle import Bundle, Calibration, Manifest, seal
 from docsort.core.errors import ConfigError
 from docsort.core.golden import write_bundle
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
@@ -32,10 +32,12 @@ from docsort.report.page import write_report
 from docsort.report.results import LearningPoint, RunResults
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.fit import Fitted, fit
+from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.settings import ModelSettings
 
 MAX_GOLDEN_DOCUMENTS = 8
+MAX_GOLDEN_CHARACTERS = 20_000
+GOLDEN_CANDIDATES = 500
 
 
 def main(argv: list[str]) -> int:
@@ -45,19 +47,24 @@ def main(argv: list[str]) -> int:
 
 def train(config: Mapping[str, Any]) -> float:
     """One run. Returns validation macro-F1, by which a sweep compares its runs."""
-    folder, console = Path(output_dir()), Console()
+    folder, console = output_dir(), Console()
     data_settings = settings_of(DataSettings, "data", config["data"])
     model_settings = settings_of(ModelSettings.of, "model", config["model"])
+    if type(config["seed"]) is not int:
+        raise ConfigError(f"seed={config['seed']} is not accepted; give a whole number")
+    if (folder / "bundle").exists():
+        raise ConfigError(f"hydra.run.dir={folder} holds a finished run; name another folder")
     resume = _existing(config["resume"])
+    run = TrainingRun(config["trainer"], folder, config["patience"], resume)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
 
     pretrained = load_pretrained(
         model_settings.pretrained, model_settings.sha256, model_settings.attention_dropout
     )
     check_window(model_settings.window, pretrained.encoder)
+    plan = model_settings.plan(pretrained.tokenizer)
     corpus = load_corpus(data_settings, config["seed"])
     manifest = _manifest(corpus, model_settings, pretrained, config)
-    plan = manifest.plan(pretrained.tokenizer)
     sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
     console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
     found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
@@ -70,7 +77,7 @@ def train(config: Mapping[str, Any]) -> float:
     data = DocumentDataModule(
         corpus, pretrained.tokenizer, plan, data_settings.batch_size, config["seed"]
     )
-    fitted = fit(module, data, config["trainer"], folder, config["patience"], resume)
+    fitted = run.fit(module, data)
     if not fitted.is_first_process:
         return float("nan")
     scorer = _calibrated_bundle(folder / "bundle", module, corpus, fitted)
@@ -112,8 +119,18 @@ def _calibrated_bundle(
         calibration=calibration,
         provenance={**module.manifest.provenance, "metrics": {**metrics, **fitted.metrics}},
     )
-    golden = corpus.test["text"][:MAX_GOLDEN_DOCUMENTS]
-    return write_bundle(path, manifest, classifier, module.tokenizer, golden)
+    return write_bundle(path, manifest, classifier, module.tokenizer, _golden_texts(corpus))
+
+
+def _golden_texts(corpus: Corpus) -> list[str]:
+    """A few held-out documents, the longest of a moderate size among them (several windows)."""
+    texts = [
+        text
+        for text in corpus.test[:GOLDEN_CANDIDATES]["text"]
+        if any(map(str.isalnum, text)) and len(text) <= MAX_GOLDEN_CHARACTERS
+    ]
+    longest = sorted(texts, key=len)[-1:]
+    return longest + [text for text in texts if text not in longest][: MAX_GOLDEN_DOCUMENTS - 1]
 
 
 def _write_results(
@@ -134,7 +151,7 @@ def _write_results(
         **scorer.bundle.provenance["metrics"],
         **baseline.metrics,
     }
-    if leaked.any():
+    if leaked.any() and not leaked.all():
         metrics |= split_metrics("test_without_leaks", test.where(~leaked), calibration)
     write_json(folder / "metrics.json", metrics)
     write_predictions(folder / "predictions.parquet", test, scorer)
@@ -151,9 +168,17 @@ def _write_results(
     )
     findings = measure(results)
     write_report(folder / "report.html", results, findings)
-    card = model_card(results, findings, BaseModel(scorer.bundle.provenance["base_model"]["name"]))
-    (scorer.bundle.path / "README.md").write_text(card, encoding="utf-8")
+    model = config["model"]
+    card = model_card(results, findings, BaseModel(model["pretrained"], model["license"]))
+    _complete(scorer.bundle, card, metrics)
     return metrics
+
+
+def _complete(bundle: Bundle, card: str, metrics: Mapping[str, float]) -> None:
+    """Add what only a whole bundle could tell: its model card and its metrics."""
+    (bundle.path / "README.md").write_text(card, encoding="utf-8")
+    provenance = {**bundle.provenance, "metrics": dict(metrics)}
+    seal(bundle.path, replace(bundle.manifest, provenance=provenance))
 
 
 def _label_counts(corpus: Corpus) -> tuple[int, ...]:

@@ -10,7 +10,6 @@ Knows neither how documents are scored (scorer.py) nor how answers are proved (g
     └── golden.jsonl        held-out documents with the probabilities that this bundle gives them
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
 from docsort.core.errors import BundleError
+from docsort.core.hashing import file_sha256
 from docsort.core.pretrained import check_window, without_pooler
 from docsort.core.probabilities import Task
 from docsort.core.tokens import DocumentTokenizer
@@ -124,9 +124,9 @@ def read_bundle(path: str | Path) -> Bundle:
         ) from error
     except (OSError, ValueError) as error:
         raise BundleError(f"{folder / MANIFEST} cannot be read as JSON: {error}") from error
-    files = _check_schema(folder, content)
-    _check_sizes(folder, files)
     try:
+        files = _check_schema(folder, content)
+        _check_sizes(folder, files)
         manifest = manifest_from(content)
     except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / MANIFEST} is incomplete: {error}") from error
@@ -136,7 +136,9 @@ def read_bundle(path: str | Path) -> Bundle:
 def verify_files(bundle: Bundle) -> None:
     """Hash every file again. Raises BundleError naming those that are not what was written."""
     changed = [
-        name for name, said in bundle.files.items() if _sha256(bundle.path / name) != said["sha256"]
+        name
+        for name, said in bundle.files.items()
+        if file_sha256(bundle.path / name) != said["sha256"]
     ]
     if changed:
         raise BundleError(f"{bundle.path}: changed since it was written: {', '.join(changed)}")
@@ -159,8 +161,13 @@ def assemble(
     Raises:
         BundleError: the weights are not this model's.
     """
-    config = AutoConfig.from_pretrained(str(encoder), local_files_only=True)
-    model = without_pooler(AutoModel.from_config(config, attn_implementation="sdpa"))
+    try:
+        config = AutoConfig.from_pretrained(str(encoder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise BundleError(f"{encoder} holds no encoder configuration: {error}") from error
+    model = without_pooler(
+        AutoModel.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    )
     check_window(manifest.window, model)
     document_tokenizer = DocumentTokenizer.load(tokenizer)
     classifier = DocumentClassifier(
@@ -190,13 +197,16 @@ def write_model(
 def seal(folder: Path, manifest: Manifest) -> None:
     """Write ``bundle.json`` with the sizes and hashes of all files that lie there now."""
     files = {
-        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+        str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name != MANIFEST
     }
     content = {"schema_version": SCHEMA_VERSION, **asdict(manifest), "files": files}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    # renamed into place: a bundle that was whole stays whole
+    partial = folder.with_name(f".{folder.name}.{MANIFEST}")
+    partial.write_text(text + "\n", encoding="utf-8")
+    os.replace(partial, folder / MANIFEST)
 
 
 @contextmanager
@@ -259,8 +269,3 @@ def manifest_from(content: dict[str, Any]) -> Manifest:
         ),
         provenance=content["provenance"],
     )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

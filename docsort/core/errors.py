@@ -12,6 +12,9 @@ DocsortError                a message for the user; commands print it and exit w
 A message names the setting or file, the value received, what is accepted, and the next step.
 """
 
+# the exit status of a command that stops for one of these
+USER_ERROR = 2
+
 
 class DocsortError(Exception):
     """Something that the user can put right."""

@@ -11,10 +11,13 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from docsort.core.errors import ConfigError, ModelError
+from docsort.core.hashing import file_sha256
 from docsort.core.tokens import DocumentTokenizer
 
 _PACKAGE = "package:"
@@ -56,13 +59,23 @@ def load_pretrained(
     try:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         _set_attention_dropout(config, attention_dropout)
-        encoder = AutoModel.from_pretrained(
-            str(folder), config=config, local_files_only=True, attn_implementation="sdpa"
+        encoder, loaded = AutoModel.from_pretrained(
+            str(folder),
+            config=config,
+            local_files_only=True,
+            attn_implementation="sdpa",
+            dtype=torch.float32,  # else transformers takes the precision of the file
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"model.pretrained={pretrained} is not an encoder that transformers can load: {error}"
         ) from error
+    if missing := [key for key in loaded["missing_keys"] if not key.startswith("pooler.")]:
+        raise ModelError(
+            f"model.pretrained={pretrained} lacks {len(missing)} of its encoder's weights, such as "
+            f"{missing[0]}; they would be random"
+        )
     return Pretrained(pretrained, found, without_pooler(encoder), DocumentTokenizer.load(folder))
 
 
@@ -70,8 +83,8 @@ def locate(pretrained: str) -> Path:
     """The folder that ``pretrained`` names. Raises ModelError when it is not to be had."""
     if pretrained.startswith(_PACKAGE):
         return _package_folder(pretrained)
-    if Path(pretrained).is_dir():
-        return Path(pretrained)
+    if Path(pretrained).expanduser().is_dir():
+        return Path(pretrained).expanduser()
     if pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1:
         raise ModelError(f"model.pretrained={pretrained}: there is no such folder")
     return _hub_folder(pretrained)
@@ -80,10 +93,7 @@ def locate(pretrained: str) -> Path:
 def weights_sha256(folder: Path) -> str:
     """SHA-256 of the weights: of the one file, or of the sorted files' hashes, in hex."""
     for pattern in _WEIGHTS:
-        hashes = []
-        for file in sorted(folder.glob(pattern)):
-            with file.open("rb") as stream:
-                hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        hashes = [file_sha256(file) for file in sorted(folder.glob(pattern))]
         if hashes:
             return hashes[0] if len(hashes) == 1 else _hash_of(hashes)
     raise ModelError(f"{folder} holds no weights; accepted: {' or '.join(_WEIGHTS)}")
@@ -145,6 +155,7 @@ def _package_folder(pretrained: str) -> Path:
 
 def _hub_folder(name: str) -> Path:
     # imported here: a packaged or local model needs nothing of the hub
+    import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -152,7 +163,7 @@ def _hub_folder(name: str) -> Path:
         return Path(
             snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", *_WEIGHTS])
         )
-    except (LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+    except (LocalEntryNotFoundError, OSError, httpx.TransportError) as error:
         raise ModelError(
             f"model.pretrained={name} is neither a folder here nor in the hub's cache, and the hub "
             "cannot be reached; model=minilm works with no network"

@@ -17,7 +17,7 @@ from docsort.core.probabilities import decide
 from docsort.core.scorer import Prediction
 
 MAX_DOCUMENTS = 256
-_FIELDS = {"text", "inputs", "parameters"}
+_FIELDS = ("text", "inputs", "parameters")
 _ACCEPTED_JSON = '{"text": "…"}, {"inputs": "…"} or {"inputs": ["…", "…"]}'
 
 
@@ -105,7 +105,7 @@ def _media_type(content_type: str | None) -> str:
 
 def _parse_json(content: str) -> ClassifyRequest:
     try:
-        # integers stay text: Python refuses to convert very long ones, and no field needs them
+        # Python refuses to convert very long integers; as floats they are refused by their field
         fields = json.loads(content, parse_int=_short_int)
     except (ValueError, RecursionError):
         raise RequestError(
@@ -113,7 +113,7 @@ def _parse_json(content: str) -> ClassifyRequest:
         ) from None
     if not isinstance(fields, dict) or ("text" in fields) == ("inputs" in fields):
         raise RequestError(422, "bad_fields", f"accepted: {_ACCEPTED_JSON}")
-    if unknown := sorted(set(fields) - _FIELDS):
+    if unknown := set(fields) - set(_FIELDS):
         raise RequestError(
             422, "bad_fields", f"{len(unknown)} unknown field(s); accepted: {', '.join(_FIELDS)}"
         )

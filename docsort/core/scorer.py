@@ -1,5 +1,6 @@
 """A bundle in memory: documents in, predictions out. Knows no HTTP and no tables."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +38,14 @@ class Scorer:
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> "Scorer":
         """Read a bundle. Raises BundleError, or ConfigError where the device is not to be had."""
+        check_device(device)
         bundle = read_bundle(path)
         classifier, tokenizer = load_model(bundle)
         return cls(bundle, classifier, tokenizer).to(device)
 
     def to(self, device: str) -> "Scorer":
-        """This scorer with its classifier on another device. Raises ConfigError without a GPU."""
-        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(f"device={device}: torch can use no GPU on this machine; use cpu")
+        """This scorer with its classifier on another device. Raises ConfigError."""
+        check_device(device)
         self._classifier.to(device)
         return self
 
@@ -79,3 +80,11 @@ class Scorer:
         """The labels that a document's probabilities amount to, highest probability first."""
         thresholds = self.bundle.calibration.thresholds
         return [self.labels[c] for c in decide(probabilities_C, self.task, thresholds)]
+
+
+def check_device(device: str) -> None:
+    """Raise ConfigError for what is no device, or is not to be had here."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise ConfigError(f"device={device} is not accepted; give cpu, cuda or cuda:N")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"device={device}: torch can use no GPU on this machine; use cpu")

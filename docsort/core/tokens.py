@@ -1,5 +1,6 @@
 """Text to token ids: the only module that calls a tokenizer. Knows nothing about windows."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,8 +60,14 @@ class DocumentTokenizer:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    def __len__(self) -> int:
-        return len(self._tokenizer)
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides about token ids, in hex."""
+        if self._tokenizer.is_fast:
+            said = self._tokenizer.backend_tokenizer.to_str()
+        else:
+            said = repr(sorted(self._tokenizer.get_vocab().items()))
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         bare = self.encode([_PROBE])[0]

@@ -33,6 +33,8 @@ def test_files_of_a_run(trained: Trained) -> None:
     assert provenance["name"] == "toy"
     assert provenance["config"]["model"]["window"] == 16
     assert len(provenance["base_model"]["weights_sha256"]) == 64
+    assert provenance["metrics"]["test/accuracy"] > 0
+    assert "README.md" in bundle.files
     assert "test.csv" in " ".join(provenance["data"])
 
 
@@ -106,6 +108,12 @@ def test_sweep_ends_with_one_table(
         ("data.batch_size=0", r"data\.batch_size"),
         ("resume=nowhere.ckpt", "nowhere.ckpt"),
         ("trainer.no_such_key=1", "no_such_key"),
+        ("+trainer.no_such_key=1", "no_such_key"),
+        ("trainer.precision=17-mixed", "17-mixed"),
+        ("model.window=abc", r"model\.window=abc.*a whole number"),
+        ("model.optimizer.lr=fast", r"model\.optimizer\.lr=fast.*a number"),
+        ("seed=abc", "seed=abc"),
+        ("patience=0", "patience=0"),
     ],
 )
 def test_refused_with_a_clear_error(
@@ -115,13 +123,61 @@ def test_refused_with_a_clear_error(
     tmp_path: Path,
     change: str,
     said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = ["data=csv", f"data.train={trained.train}"]
+
+    def too_late(*_: object) -> None:
+        raise AssertionError("read the corpus first")
+
+    if not change.startswith("data."):
+        monkeypatch.setattr("docsort.commands.train.load_corpus", too_late)
     status, _, err = docsort("train", *data, *overrides, f"hydra.run.dir={tmp_path}", change)
     assert status == 2
     assert "Traceback" not in err
     assert re.search(said, err), err
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_finished_run_is_not_trained_over(
+    docsort: Docsort, trained: Trained, overrides: list[str]
+) -> None:
+    status, _, err = docsort(
+        *("train", "data=csv", f"data.train={trained.train}", *overrides),
+        f"hydra.run.dir={trained.run}",
+    )
+    assert status == 2
+    assert "holds a finished run" in err
+
+
+def test_a_foreign_checkpoint_to_go_on_from(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    """Same number of labels, other names: it would load, and answer wrongly."""
+    train = write_csv(
+        tmp_path / "train.csv",
+        [{**row, "label": f"other {row['label']}"} for row in toy_rows(60, 1)],
+    )
+    checkpoint = trained.run / "checkpoints" / "last.ckpt"
+    status, _, err = docsort(
+        *("train", "data=csv", f"data.train={train}", *overrides, f"resume={checkpoint}"),
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+    assert status == 2
+    assert "its labels are not this run's" in err
+
+
+def test_one_failed_job_does_not_end_a_sweep(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    status, out, err = docsort(
+        *("train", "-m", "data=csv", f"data.train={trained.train}", *overrides),
+        *("model.overlap=99,4", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"),
+    )
+    assert status == 2
+    assert "model.overlap=99" in err
+    assert "failed" in out
+    assert (tmp_path / "1" / "bundle" / "bundle.json").is_file()
 
 
 def test_a_label_that_training_never_saw(

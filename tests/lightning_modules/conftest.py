@@ -15,7 +15,7 @@ from docsort.core.pretrained import load_pretrained
 from docsort.data.corpus import Corpus
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.fit import Fitted, fit
+from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.settings import ModelSettings, OptimizerSettings
 
 LABELS = ("finance", "medicine", "sport")
@@ -29,6 +29,7 @@ TRAINER = {"accelerator": "cpu", "devices": 1, "max_epochs": 2, "gradient_clip_v
 SETTINGS = ModelSettings(
     pretrained="",
     sha256=None,
+    license=None,
     window=16,
     overlap=4,
     max_windows=4,
@@ -90,7 +91,7 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
         module = DocumentClassification(pretrained, manifest, settings)
         plan = manifest.plan(pretrained.tokenizer)
         data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=seed)
-        fitted = fit(module, data, {**TRAINER, **trainer}, tmp_path / folder, 3, resume)
-        return module, fitted
+        training = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, 3, resume)
+        return module, training.fit(module, data)
 
     return train

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from docsort.data.audit import Audit
 from docsort.data.documents import Found
+from docsort.data.naming import counted_names, shortened
 
 Line = tuple[str, str, str]
 MAX_ROWS = 5
@@ -45,7 +46,8 @@ def _title(audit: Audit) -> str:
 def _row_lines(audit: Audit) -> Iterator[Line]:
     sizes = ", ".join(f"{name} {count:,}" for name, count in audit.documents.items())
     yield "documents", f"{audit.num_documents:,}", sizes
-    dropped = ", ".join(f"{reason}: {count}" for reason, count in audit.dropped.items())
+    # A reason may hold a label, and there may be thousands of rare ones.
+    dropped = counted_names(audit.dropped)
     yield "rows left out", f"{sum(audit.dropped.values())}", dropped
 
 
@@ -58,7 +60,8 @@ def _label_lines(audit: Audit) -> Iterator[Line]:
     yield (
         "labels",
         f"{len(totals)}",
-        f"commonest {commonest!r} ({totals[commonest]:,}), rarest {rarest!r} ({totals[rarest]:,})",
+        f"commonest {shortened(commonest)} ({totals[commonest]:,}), "
+        f"rarest {shortened(rarest)} ({totals[rarest]:,})",
     )
 
 

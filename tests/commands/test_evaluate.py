@@ -1,0 +1,47 @@
+"""`docsort evaluate` refuses what it can't measure, and says which rows it left out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Docsort, Trained
+
+
+def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: Path) -> None:
+    status, out, err = docsort(
+        *("evaluate", f"bundle={trained.bundle}", f"data.test={trained.test}"),
+        f"hydra.run.dir={tmp_path}",
+    )
+    assert status == 0, err
+    assert "test.csv: 1 row (5) with an empty text." in " ".join(out.split())
+    assert "rows left out: empty text" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("labels", [["sport", "medicine"], []])
+def test_lists_of_labels_are_refused_by_a_single_label_bundle(
+    docsort: Docsort, trained: Trained, tmp_path: Path, labels: list[str]
+) -> None:
+    file = tmp_path / "lists.jsonl"
+    file.write_text(json.dumps({"text": "a goal", "label": labels}) + "\n", encoding="utf-8")
+    status, _, err = docsort(
+        *("evaluate", f"bundle={trained.bundle}", f"data.test={file}"), f"hydra.run.dir={tmp_path}"
+    )
+    assert status == 2
+    assert "has lists of labels, but the model gives one" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["data=library_docs", "bundle=x"], "data.source=library_docs can't be evaluated on"),
+        # neither model nor file is there: what is missing on the command line is told first
+        (["data.test=nowhere.csv"], "give one of bundle=DIR and checkpoint=FILE"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_read(
+    docsort: Docsort, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    status, _, err = docsort("evaluate", *arguments, f"hydra.run.dir={tmp_path}")
+    assert status == 2
+    assert said in err
