@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from rich.progress import track
 
+from docsort.commands.prediction_columns import prediction_columns
 from docsort.core.bundle import Bundle, Calibration
 from docsort.core.probabilities import Task, to_probabilities
 from docsort.core.scorer import Scorer
@@ -107,29 +108,14 @@ def split_metrics(name: str, outcome: Outcome, calibration: Calibration) -> dict
 
 
 def write_predictions(path: Path, outcome: Outcome, scorer: Scorer) -> None:
-    """One row a document, in the file's order: row, label, predicted, score, probabilities, tokens.
-
-    ``score`` is the highest probability.
-    """
+    """One row a document, in the file's order: row, label, and what prediction_columns gives."""
     probabilities_DC = outcome.probabilities_DC(scorer.bundle.calibration.temperature)
-    predicted = [scorer.decide(row) for row in probabilities_DC]
-    single = scorer.task == "single_label"
-    columns: dict[str, Any] = {
-        "row": outcome.split["row"],
-        "label": outcome.split["label"],
-        "predicted": [names[0] for names in predicted] if single else predicted,
-        "score": probabilities_DC.max(axis=1),
-    }
-    for c, label in enumerate(scorer.labels):
-        columns[f"probability/{label}"] = probabilities_DC[:, c]
-    columns |= {"tokens": outcome.tokens, "tokens_read": outcome.tokens_read}
-    pq.write_table(pa.table({name: _plain(values) for name, values in columns.items()}), path)
+    predictions = prediction_columns(scorer, probabilities_DC, outcome.tokens, outcome.tokens_read)
+    ours = {"row": list(outcome.split["row"]), "label": list(outcome.split["label"])}
+    table = pa.table({**ours, **dict(zip(predictions.column_names, predictions, strict=True))})
+    pq.write_table(table, path)
 
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """JSON for people too: indented, in the given order."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _plain(values: Any) -> Any:
-    return values if isinstance(values, np.ndarray) else list(values)

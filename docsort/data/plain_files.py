@@ -1,155 +1,123 @@
-"""Files of rows as they are, chunk by chunk: csv, tsv, jsonl and parquet, every column kept.
+"""Files of rows as they are, every column kept: csv, tsv, jsonl, parquet, each also with .gz.
 
-Knows nothing about labels; labelled tables, with their checks, are read by tables.py.
+Knows nothing about labels; labelled tables, with their checks, are read by tables.py. Files are
+written by row_writers.py.
 """
 
 import csv
-import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import itertools
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from docsort.core.errors import DataError
+from docsort.data.file_formats import batches, format_of, present_columns
+from docsort.data.fingerprints import check_utf8
+from docsort.data.json_rows import is_json, json_rows, json_schema, json_table
+from docsort.data.naming import named, shortened
 
-KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
-Write = Callable[[pa.Table], None]
-
-# Python's csv refuses cells over 128 KiB by default; documents are longer than that.
-csv.field_size_limit(1 << 30)
+_TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+# Rows of jsonl that become one table.
+_JSON_ROWS = 1_000
 
 
-def read_chunks(path: Path, num_rows: int) -> Iterator[pa.Table]:
-    """The file's rows in tables of ``num_rows`` (the last may be shorter). Raises DataError."""
-    kind = _kind(path)
+@dataclass(frozen=True)
+class PlainFile:
+    """A file that was read once from end to end: one schema for all of its rows, and their number.
+
+    Raises DataError when there are none.
+    """
+
+    path: Path
+    schema: pa.Schema
+    num_rows: int
+
+    def __post_init__(self) -> None:
+        if not self.num_rows:
+            raise DataError(f"{self.path} holds no rows")
+
+    def check_text(self, column: str) -> None:
+        """The column is there and holds texts. Raises DataError."""
+        name = shortened(column)
+        if column not in self.schema.names:
+            raise DataError(
+                f"{self.path} has no column {name}; it has: {named(self.schema.names)}. Name one "
+                "of them: --text-column NAME"
+            )
+        field = self.schema.field(column)
+        if is_json(field) or not _holds_text(field.type):
+            what = "more than texts" if is_json(field) else str(field.type)[:40]
+            raise DataError(
+                f"{self.path}: column {name} holds {what}, where every value must be a text or "
+                "null. Name another column: --text-column NAME"
+            )
+
+    def chunks(self, num_rows: int) -> Iterator[pa.Table]:
+        """Tables of exactly ``num_rows`` rows (the last may be shorter), all of the one schema."""
+        held = self.schema.empty_table()
+        for table in _tables(self.path, self.schema):
+            held = pa.concat_tables([held, table])
+            while len(held) >= num_rows:
+                yield held.slice(0, num_rows)
+                held = held.slice(num_rows)
+        if len(held):
+            yield held
+
+
+def read_plain(path: Path) -> PlainFile:
+    """Read the whole file once, holding little of it. Raises DataError for whatever is wrong."""
+    kind = format_of(path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
+    with _own_words(path, kind):
+        if kind != ".parquet":
+            check_utf8(path)
+        schema = json_schema(path) if kind == ".jsonl" else _header_schema(path, kind)
+    return PlainFile(path, schema, sum(len(table) for table in _tables(path, schema)))
+
+
+def _holds_text(type: pa.DataType) -> bool:
+    if pa.types.is_dictionary(type):
+        type = type.value_type
+    return pa.types.is_null(type) or any(is_text(type) for is_text in _TEXT_TYPES)
+
+
+def _header_schema(path: Path, kind: str) -> pa.Schema:
+    """Cells of csv stay the strings that they are, so that they are written back unchanged."""
+    names, _ = present_columns(path, kind)
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise DataError(
+            f"{path} has more than one column of the same name: {named(twice)}; rename all but one"
+        )
+    if kind == ".parquet":
+        for table in batches(path, kind, names):
+            return table.schema
+    return pa.schema([(name, pa.string()) for name in names])
+
+
+def _tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """The file's rows under its schema, in tables of whatever length."""
+    kind = format_of(path)
+    with _own_words(path, kind):
+        if kind != ".jsonl":
+            yield from batches(path, kind, schema.names)
+            return
+        rows = json_rows(path)
+        while block := list(itertools.islice(rows, _JSON_ROWS)):
+            yield json_table(block, schema)
+
+
+@contextmanager
+def _own_words(path: Path, kind: str) -> Iterator[None]:
+    """What a library says of a file may quote a document; only the error's kind is passed on."""
     try:
-        if kind == ".parquet":
-            with pq.ParquetFile(path) as file:
-                yield from _even(file, num_rows)
-        else:
-            yield from _text_chunks(path, kind, num_rows)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}); convert it first") from None
-    except (pa.ArrowException, csv.Error, ValueError) as error:
-        # not the library's own words: they may quote a document
+        yield
+    except (pa.ArrowException, csv.Error, zlib.error, EOFError, OSError, ValueError) as error:
         raise DataError(
             f"{path} cannot be read as {kind[1:]} ({type(error).__name__}); is it whole, and does "
             "its name end in what it is?"
         ) from None
-
-
-def count_rows(path: Path, needed_column: str) -> int:
-    """Rows of the file. Raises DataError where the column is missing or the file is empty."""
-    total = 0
-    for table in read_chunks(path, 65536):
-        if needed_column not in table.column_names:
-            raise DataError(
-                f"{path} has no column {needed_column!r}; it has: {', '.join(table.column_names)}"
-            )
-        total += len(table)
-    if not total:
-        raise DataError(f"{path} holds no rows")
-    return total
-
-
-def row_writer(path: Path) -> Callable[[Path], AbstractContextManager[Write]]:
-    """How to write rows in the kind that ``path`` ends in. Raises DataError for another ending."""
-    kind = _kind(path)
-    if kind == ".parquet":
-        return _parquet_writer
-    if kind == ".jsonl":
-        return _jsonl_writer
-    return lambda target: _csv_writer(target, "\t" if kind == ".tsv" else ",")
-
-
-def _kind(path: Path) -> str:
-    if path.suffix.lower() not in KINDS:
-        raise DataError(f"{path}: the name must end in {', '.join(KINDS)}")
-    return path.suffix.lower()
-
-
-def _even(file: pq.ParquetFile, num_rows: int) -> Iterator[pa.Table]:
-    """Chunks of exactly ``num_rows``, whatever the file's row groups are."""
-    held = pa.table({})
-    for batch in file.iter_batches(batch_size=num_rows):
-        table = pa.Table.from_batches([batch])
-        held = pa.concat_tables([held, table]) if len(held) else table
-        while len(held) >= num_rows:
-            yield held.slice(0, num_rows)
-            held = held.slice(num_rows)
-    if len(held):
-        yield held
-
-
-def _text_chunks(path: Path, kind: str, num_rows: int) -> Iterator[pa.Table]:
-    """Cells of csv stay the strings that they are, so that they are written back unchanged."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        if kind == ".jsonl":
-            rows: Iterator[dict[str, object]] = (
-                json.loads(line) for line in stream if line.strip()
-            )
-        else:
-            rows = csv.DictReader(stream, delimiter="\t" if kind == ".tsv" else ",", strict=True)
-        held = []
-        for row in rows:
-            if (
-                not isinstance(row, dict)
-                or None in row
-                or (None in row.values() and kind != ".jsonl")
-            ):
-                raise DataError(f"{path}: a row does not have the header's columns")
-            held.append(row)
-            if len(held) == num_rows:
-                yield pa.Table.from_pylist(held)
-                held = []
-        if held:
-            yield pa.Table.from_pylist(held)
-
-
-@contextmanager
-def _parquet_writer(target: Path) -> Iterator[Write]:
-    writer: pq.ParquetWriter | None = None
-
-    def write(table: pa.Table) -> None:
-        nonlocal writer
-        writer = writer or pq.ParquetWriter(target, table.schema)
-        writer.write_table(table.cast(writer.schema))
-
-    try:
-        yield write
-    finally:
-        if writer:
-            writer.close()
-
-
-@contextmanager
-def _jsonl_writer(target: Path) -> Iterator[Write]:
-    with target.open("w", encoding="utf-8") as stream:
-
-        def write(table: pa.Table) -> None:
-            for row in table.to_pylist():
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-        yield write
-
-
-@contextmanager
-def _csv_writer(target: Path, delimiter: str) -> Iterator[Write]:
-    with target.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, delimiter=delimiter)
-        header: list[str] = []
-
-        def write(table: pa.Table) -> None:
-            if not header:
-                header.extend(table.column_names)
-                writer.writerow(header)
-            for row in table.to_pylist():
-                writer.writerow(
-                    ";".join(value) if isinstance(value, list) else value for value in row.values()
-                )
-
-        yield write

@@ -1,0 +1,103 @@
+"""Arrow tables, one after another, into a file: csv, tsv, jsonl and parquet, each also with .gz.
+
+Knows nothing about what the columns mean. Files are read by plain_files.py.
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from docsort.data.file_formats import DELIMITERS, format_of
+from docsort.data.json_rows import is_json
+
+Write = Callable[[pa.Table], None]
+
+
+def row_writer(path: Path) -> Callable[[Path], AbstractContextManager[Write]]:
+    """How to write rows in the kind that ``path`` ends in; all tables must have one schema.
+
+    Raises DataError for another ending.
+    """
+    kind = format_of(path)
+
+    @contextmanager
+    def writing(target: Path) -> Iterator[Write]:
+        with _opened(target, path.suffix.lower() == ".gz") as stream:
+            if kind == ".parquet":
+                with _parquet(stream) as write:
+                    yield write
+                return
+            with io.TextIOWrapper(stream, "utf-8", newline="") as text:
+                yield _jsonl(text) if kind == ".jsonl" else _csv(text, DELIMITERS[kind])
+
+    return writing
+
+
+@contextmanager
+def _opened(target: Path, packed: bool) -> Iterator[IO[bytes]]:
+    # No name and no time in the gzip header: the same rows are the same bytes.
+    with target.open("wb") as raw:
+        unpacked = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if packed else nullcontext(raw)
+        with unpacked as stream:
+            yield cast(IO[bytes], stream)
+
+
+@contextmanager
+def _parquet(stream: IO[bytes]) -> Iterator[Write]:
+    writer: pq.ParquetWriter | None = None
+
+    def write(table: pa.Table) -> None:
+        nonlocal writer
+        writer = writer or pq.ParquetWriter(stream, table.schema)
+        writer.write_table(table)
+
+    try:
+        yield write
+    finally:
+        if writer:
+            writer.close()
+
+
+def _jsonl(text: IO[str]) -> Write:
+    def write(table: pa.Table) -> None:
+        were_json = [field.name for field in table.schema if is_json(field)]
+        for row in table.to_pylist():
+            row |= {name: json.loads(row[name]) for name in were_json if row[name] is not None}
+            text.write(_json(row) + "\n")
+
+    return write
+
+
+def _csv(text: IO[str], delimiter: str) -> Write:
+    writer = csv.writer(text, delimiter=delimiter)
+    begun = False
+
+    def write(table: pa.Table) -> None:
+        nonlocal begun
+        if not begun:
+            writer.writerow(table.column_names)
+            begun = True
+        for row in table.to_pylist():
+            writer.writerow([_cell(value) for value in row.values()])
+
+    return write
+
+
+def _cell(value: Any) -> Any:
+    """A list of texts is joined by semicolons, what else is nested becomes JSON."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ";".join(value)
+    return _json(value) if isinstance(value, list | dict) else value
+
+
+def _json(value: Any) -> str:
+    """Values that JSON has no kind for (times, bytes, decimals) are written as Python's text."""
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,155 @@
+"""Files of rows as they are: one schema for the whole file, every column kept, short errors."""
+
+import datetime
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from docsort.core.errors import DataError
+from docsort.data.plain_files import read_plain
+from docsort.data.row_writers import row_writer
+
+Write = Callable[[str, str | bytes], str]
+UNALIKE: list[dict[str, object]] = [
+    {"text": "a", "late": None},
+    {"text": "b", "n": 1},
+    {"text": None, "n": 2, "id": 7},
+    {"id": "x", "text": "c", "big": 2**60, "huge": 2**80},
+    {"text": "d", "late": "e", "meta": {"k": [1, {"z": "é"}]}, "tags": ["p", "q"], "ok": True},
+    {"text": "e", "n": 0.5, "meta": {}, "tags": [], "huge": 1},
+]
+
+
+def lines(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def copied(source: str, target: Path, num_rows: int = 1) -> Path:
+    with row_writer(target)(target) as write:
+        for table in read_plain(Path(source)).chunks(num_rows):
+            write(table)
+    return target
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 100])
+def test_jsonl_of_unalike_rows_comes_back_whole(
+    write: Write, tmp_path: Path, num_rows: int
+) -> None:
+    target = copied(write("in.jsonl", lines(UNALIKE)), tmp_path / "out.jsonl", num_rows)
+    given = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    names = ["text", "late", "n", "id", "big", "huge", "meta", "tags", "ok"]
+    assert given == [{name: row.get(name) for name in names} for row in UNALIKE]
+    assert list(given[0]) == names
+
+
+def test_jsonl_of_unalike_rows_goes_into_parquet_and_csv(write: Write, tmp_path: Path) -> None:
+    source = write("in.jsonl", lines(UNALIKE))
+    table = pq.read_table(copied(source, tmp_path / "out.parquet"))
+    assert table["late"].to_pylist() == [None, None, None, None, "e", None]
+    assert table["n"].to_pylist() == [None, 1.0, 2.0, None, None, 0.5]
+    assert table["big"].type == pa.int64()
+    assert table["id"].to_pylist() == [None, None, "7", '"x"', None, None]
+    assert table["tags"].to_pylist()[4:] == [["p", "q"], []]
+    text = copied(source, tmp_path / "out.csv").read_text(encoding="utf-8")
+    assert text.splitlines()[0] == "text,late,n,id,big,huge,meta,tags,ok"
+    assert text.splitlines()[5] == 'd,e,,,,,"{""k"": [1, {""z"": ""é""}]}",p;q,True'
+
+
+def test_a_parquet_of_any_types_can_be_written_as_jsonl(tmp_path: Path) -> None:
+    when = datetime.datetime(2024, 5, 1, 12, 30)
+    odd = {"text": ["a"], "when": [when], "raw": [b"x"], "nested": [[{"at": when, "n": None}]]}
+    pq.write_table(pa.table(odd), tmp_path / "in.parquet")
+    target = copied(str(tmp_path / "in.parquet"), tmp_path / "out.jsonl")
+    row = json.loads(target.read_text(encoding="utf-8"))
+    assert row["when"] == str(when)
+    assert row["nested"] == [{"at": str(when), "n": None}]
+    cells = copied(str(tmp_path / "in.parquet"), tmp_path / "out.csv").read_text(encoding="utf-8")
+    assert "2024-05-01 12:30:00" in cells
+
+
+@pytest.mark.parametrize("num_rows", [1, 7, 1000])
+def test_parquet_chunks_are_even_whatever_the_row_groups(tmp_path: Path, num_rows: int) -> None:
+    table = pa.table({"text": [str(i) for i in range(20)], "b": pa.array([None] * 20, pa.null())})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=3)
+    file = read_plain(tmp_path / "in.parquet")
+    chunks = list(file.chunks(num_rows))
+    assert {len(chunk) for chunk in chunks[:-1]} <= {num_rows}
+    assert pa.concat_tables(chunks).equals(table)
+    assert file.num_rows == 20
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv", "jsonl", "parquet"])
+def test_packed_files_are_read_and_written(write: Write, tmp_path: Path, name: str) -> None:
+    source = write("in.jsonl.gz", gzip.compress(lines([{"text": "é\n,", "n": "01"}] * 3).encode()))
+    packed = copied(source, tmp_path / f"out.{name}.gz")
+    assert packed.read_bytes()[:2] == b"\x1f\x8b"
+    [again] = read_plain(packed).chunks(100)
+    assert again.to_pylist() == [{"text": "é\n,", "n": "01"}] * 3
+
+
+def test_cells_of_csv_stay_as_they_are(write: Write, tmp_path: Path) -> None:
+    content = 'text,,n\r\n" a ""b""\r\nc",,007\r\nNULL,NA,1e3\r\n'
+    target = copied(write("in.csv", "\ufeff" + content), tmp_path / "out.csv")
+    assert target.read_bytes().decode() == content
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("in.csv", "text,a,a\nSECRET,1,2\n", "more than one column of the same name: 'a'; rename"),
+        ("in.csv", "text,a\nb,1\nSECRET,1,2\n", "record 3 (the header is record 1) has 3 columns"),
+        ("in.csv", 'text,a\n"SECRET,1\n', ""),
+        ("in.csv", "text\n", "no rows"),
+        ("in.jsonl", "\n", "no rows"),
+        ("in.jsonl", '{"text": "a"}\n\n{"text": SECRET}\n', "line 3 is not JSON"),
+        ("in.jsonl", '{"text": "a"}\n["SECRET"]\n', "line 2 is not a JSON object"),
+        ("in.jsonl", '{"text": "SECRET \\ud800"}\n', "line 1 holds half a character"),
+        ("in.jsonl", '{"text": ' + "9" * 5000 + "}\n", "line 1 is not JSON"),
+        ("in.jsonl.gz", "SECRET", "gzip"),
+        ("in.parquet", "PAR1 SECRET", "not a whole parquet"),
+        ("in.xls", "SECRET", ".parquet"),
+    ],
+)
+def test_refused_without_a_word_of_the_file(
+    write: Write, name: str, content: str, said: str
+) -> None:
+    with pytest.raises(DataError) as refused:
+        read_plain(Path(write(name, content)))
+    assert said in str(refused.value)
+    assert "SECRET" not in str(refused.value)
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "in.parquet")
+    with pytest.raises(DataError, match="same name: 'text'"):
+        read_plain(tmp_path / "in.parquet")
+
+
+def test_a_cut_parquet_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a" * 50] * 500}), tmp_path / "in.parquet")
+    content = bytearray((tmp_path / "in.parquet").read_bytes())
+    content[4:40] = b"\xff" * 36
+    (tmp_path / "in.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"in\.parquet cannot be read as parquet"):
+        read_plain(tmp_path / "in.parquet")
+
+
+def test_an_errors_columns_are_few_and_short(write: Write) -> None:
+    header = ",".join(f"{i:03} " + "word " * 100 for i in range(200))
+    file = read_plain(Path(write("in.csv", header + "\n" + "," * 199 + "\n")))
+    with pytest.raises(DataError, match=r"no column 'text'.* more") as refused:
+        file.check_text("text")
+    assert len(str(refused.value).removeprefix(str(file.path))) < 800
+
+
+@pytest.mark.parametrize("value", [1, ["a"], {"a": 1}, True])
+def test_texts_that_are_none_are_refused_before_scoring(write: Write, value: object) -> None:
+    file = read_plain(Path(write("in.jsonl", lines([{"text": None}, {"text": value}]))))
+    with pytest.raises(DataError, match="'text' holds"):
+        file.check_text("text")
