@@ -3,13 +3,15 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from docsort.core.errors import DataError
+from docsort.core.errors import ConfigError, DataError, RequestError
 
 EXCERPT_CHARACTERS = 60
 
@@ -17,6 +19,7 @@ EXCERPT_CHARACTERS = 60
 def main(argv: list[str]) -> int:
     """Print one answer a document: a table, or with ``--json`` a line of JSON each."""
     arguments = _parser().parse_args(argv)
+    _check(arguments)
     texts = _texts(arguments)
     if arguments.bundle:
         answers = _by_bundle(arguments.bundle, texts, arguments.top_k)
@@ -42,8 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--bundle", metavar="DIR", help="the bundle that docsort train wrote")
     where.add_argument("--url", help="a server, as http://127.0.0.1:1337; needs --model")
-    parser.add_argument("--model", metavar="NAME", help="the model's name on the server")
-    parser.add_argument("--version", help="its version; default: the server's default version")
+    parser.add_argument(
+        "--model", metavar="NAME", help="with --url: the model's name on the server"
+    )
+    parser.add_argument(
+        "--version", help="with --url: its version; default: the server's default version"
+    )
     parser.add_argument("--file", metavar="FILE", action="append", default=[], help="one document")
     parser.add_argument("--json", action="store_true", help="a line of JSON each")
     parser.add_argument("--top-k", type=int, metavar="K", help="labels in each answer's scores")
@@ -53,9 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _texts(arguments: argparse.Namespace) -> list[str]:
+def _check(arguments: argparse.Namespace) -> None:
     if arguments.url and not arguments.model:
-        raise DataError("--url needs --model NAME: which of the server's models to ask")
+        raise ConfigError("--url needs --model NAME: which of the server's models to ask")
+    for flag in ("model", "version"):
+        if arguments.bundle and getattr(arguments, flag) is not None:
+            raise ConfigError(
+                f"--{flag} {getattr(arguments, flag)} is for a server (--url); a bundle is one "
+                f"model of one version. Leave --{flag} out, or ask a server instead of --bundle"
+            )
+
+
+def _texts(arguments: argparse.Namespace) -> list[str]:
     texts = [*arguments.text, *(_read(Path(file)) for file in arguments.file)]
     return texts or [_decode(sys.stdin.buffer.read(), "standard input")]
 
@@ -75,16 +91,36 @@ def _decode(content: bytes, source: str) -> str:
 
 
 def _by_bundle(bundle: str, texts: list[str], top_k: int | None) -> list[dict[str, Any]]:
-    """The answers that a server would give: the same checks, the same fields."""
-    from docsort.core.rest import check_request, render_answer
+    """The answers that a server would give, in as many parts: the same checks, the same fields."""
+    from docsort.core.rest import MAX_DOCUMENTS, check_request, render_answer
     from docsort.core.scorer import Scorer
 
-    request = check_request(texts, top_k)
+    starts = range(0, len(texts), MAX_DOCUMENTS)
+    requests = []
+    for start in starts:  # all are checked before anything heavy begins
+        with _counted_from(start):
+            requests.append(check_request(texts[start : start + MAX_DOCUMENTS], top_k))
     scorer = Scorer.load(bundle)
     name = str(scorer.bundle.provenance.get("name", Path(bundle).name))
-    answers = render_answer(request, scorer.score(texts), scorer.bundle, name, "bundle")
-    assert isinstance(answers, list)
+    answers: list[dict[str, Any]] = []
+    for start, request in zip(starts, requests, strict=True):
+        predictions = scorer.score(request.texts)
+        with _counted_from(start):
+            part = render_answer(request, predictions, scorer.bundle, name, "bundle")
+        assert isinstance(part, list)
+        answers.extend(part)
     return answers
+
+
+@contextmanager
+def _counted_from(start: int) -> Iterator[None]:
+    """A refused document is named by its place among all documents, not in its part."""
+    try:
+        yield
+    except RequestError as error:
+        if error.index is not None:
+            error.index += start
+        raise
 
 
 def _print_table(texts: list[str], answers: list[dict[str, Any]]) -> None:

@@ -1,15 +1,20 @@
 """`docsort evaluate`, `classify` and `score`: the bundle's own answers, whole files, resuming."""
 
+import gzip
 import io
+import itertools
 import json
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from docsort.commands import score
+from docsort.commands.prediction_columns import prediction_columns
 from docsort.core.scorer import Scorer
 from tests.commands.conftest import Docsort, Trained, write_csv
 
@@ -29,6 +34,9 @@ def test_evaluate_a_bundle_and_its_checkpoint_alike(
         assert (run / "report.html").is_file()
         given = pd.read_parquet(run / "predictions.parquet")
         expected = pd.read_parquet(trained.run / "predictions.parquet")
+        labels = [f"probability/{label}" for label in Scorer.load(trained.bundle).labels]
+        ours = ["row", "label", "predicted", "score", *labels, "tokens", "tokens_read"]
+        assert given.columns.tolist() == ours
         assert given["predicted"].tolist() == expected["predicted"].tolist()
         metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         trained_metrics = json.loads((trained.run / "metrics.json").read_text(encoding="utf-8"))
@@ -92,12 +100,32 @@ def test_classify_arguments_files_and_standard_input(
         (["--bundle", "nowhere", "a"], "nowhere is not a bundle"),
         (["--bundle", "nowhere", " "], "empty"),
         (["--bundle", "nowhere", "--file", "no.txt"], "no.txt"),
+        (["--bundle", "nowhere", "--model", "toy", "a"], "--model toy is for a server"),
+        (["--bundle", "nowhere", "--version", "1.0", "a"], "--version 1.0 is for a server"),
+        (["--bundle", "nowhere", *["a"] * 300, " "], "document 300: "),
     ],
 )
 def test_classify_refuses(docsort: Docsort, arguments: list[str], said: str) -> None:
     status, _, err = docsort("classify", *arguments)
     assert status == 2
     assert said in err
+
+
+def test_classify_any_number_of_documents(docsort: Docsort, trained: Trained) -> None:
+    texts = TEXTS * 100
+    status, out, err = docsort("classify", "--bundle", trained.bundle, "--json", *texts)
+    assert status == 0, err
+    labels = [json.loads(line)["label"] for line in out.splitlines()]
+    scorer = Scorer.load(trained.bundle)
+    assert labels == [scorer.decide(p.probabilities)[0] for p in scorer.score(TEXTS)] * 100
+
+
+def test_classify_names_a_document_without_tokens_by_its_place_among_all(
+    docsort: Docsort, trained: Trained
+) -> None:
+    status, out, err = docsort("classify", "--bundle", trained.bundle, *["a"] * 270, "\u200b")
+    assert (status, out) == (2, "")
+    assert "document 270: " in err
 
 
 def rows(num: int) -> list[dict[str, object]]:
@@ -192,6 +220,90 @@ def test_score_does_not_mix_two_jobs(
     assert "out.csv.partial belongs to another input" in err
 
 
+def test_score_does_not_mix_two_calibrations(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = shutil.copytree(trained.bundle, tmp_path / "bundle")
+    source, output = write_csv(tmp_path / "in.csv", rows(6)), tmp_path / "out.csv"
+    arguments = ("score", "--bundle", bundle, "--input", source, "--output", output)
+    with monkeypatch.context() as patched:
+        patched.setattr(score, "_join", lambda *_: None)
+        assert docsort(*arguments)[0] == 0
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    manifest["calibration"]["temperature"] *= 2
+    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    status, _, err = docsort(*arguments)
+    assert status == 2
+    assert "out.csv.partial belongs to another" in err
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_score_predicts_nothing_of_an_empty_text(
+    docsort: Docsort, trained: Trained, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "CHUNK_ROWS", 2)  # the first part has no prediction at all
+    source, output = tmp_path / "in.jsonl", tmp_path / f"out.{kind}"
+    texts = [None, " ", TEXTS[0], ""]
+    pd.DataFrame({"text": texts}).to_json(source, orient="records", lines=True)
+    status, _, err = docsort(
+        "score", "--bundle", trained.bundle, "--input", source, "--output", output
+    )
+    assert status == 0, err
+    given = FORMATS[kind][1](output)
+    ours = [c for c in given if c in ("predicted", "score") or c.startswith("probability/")]
+    assert len(ours) == 2 + len(Scorer.load(trained.bundle).labels)
+    for column in ours:
+        assert given[column].notna().tolist() == [False, False, True, False]
+    assert given["tokens"].tolist()[:2] == [0, 0]
+
+
+def test_score_twice_gives_every_column_a_name_of_its_own(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{i}.csv" for i in range(4)]
+    write_csv(files[0], rows(3))
+    for source, output in itertools.pairwise(files):
+        status, _, err = docsort(
+            "score", "--bundle", trained.bundle, "--input", source, "--output", output
+        )
+        assert status == 0, err
+    given = pd.read_csv(files[3])
+    assert given.columns.is_unique
+    assert "docsort/docsort/predicted" in given
+    assert given["docsort/docsort/predicted"].tolist() == given["predicted"].tolist()
+
+
+def test_score_keeps_optional_fields_that_come_late(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, "CHUNK_ROWS", 2)
+    source, output = tmp_path / "in.jsonl.gz", tmp_path / "out.parquet"
+    content = [{"id": None}, {"text": TEXTS[0], "id": 1}, {"text": TEXTS[1], "id": "b"}]
+    source.write_bytes(gzip.compress("\n".join(map(json.dumps, content)).encode()))
+    status, _, err = docsort(
+        "score", "--bundle", trained.bundle, "--input", source, "--output", output
+    )
+    assert status == 0, err
+    given = pd.read_parquet(output)
+    assert given["text"].tolist()[1:] == TEXTS[:2]
+    assert given["predicted"].notna().tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label"])
+def test_prediction_columns_have_the_same_names_and_types_whatever_they_hold(task: str) -> None:
+    labels = ("a", "b")
+    scorer = SimpleNamespace(task=task, labels=labels, decide=lambda _: ["b"])
+    zeros, probabilities = np.zeros(2, int), np.array([[0.25, 0.75]] * 2, np.float32)
+    empty = prediction_columns(scorer, probabilities, zeros, zeros)  # type: ignore[arg-type]
+    full = prediction_columns(scorer, probabilities, zeros + 3, zeros + 2)  # type: ignore[arg-type]
+    names = ["predicted", "score", "probability/a", "probability/b", "tokens", "tokens_read"]
+    assert full.column_names == names
+    assert full.schema == empty.schema
+    predicted = "b" if task == "single_label" else ["b"]
+    assert list(full.to_pylist()[0].values()) == [predicted, 0.75, 0.25, 0.75, 3, 2]
+    assert list(empty.to_pylist()[0].values()) == [None] * 4 + [0, 0]
+
+
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [
@@ -200,7 +312,8 @@ def test_score_does_not_mix_two_jobs(
         (b"text\n\xff\n", "in.csv", "not UTF-8"),
         (b"text\na,b\n", "in.csv", "header"),
         (b"text\na\n", "in.xls", ".parquet"),
-        (b"PAR1 cut", "in.parquet", "cannot be read"),
+        (b"PAR1 cut", "in.parquet", "not a whole parquet"),
+        (b'{"text": 1}\n', "in.jsonl", "holds int64"),
     ],
 )
 def test_score_refuses(
