@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
 
 def evaluate(config: Mapping[str, Any]) -> float:
     """Score one file. Returns its accuracy."""
-    folder, console = Path(output_dir()), Console()
+    folder, console = output_dir(), Console()
     file = config["data"]["test"]
     _check_source(config["data"]["source"])
     if file is None:
