@@ -60,7 +60,9 @@ def error_pages(max_body_bytes: int) -> list[ErrorPage]:
         ErrorPage(500, "internal", "the server failed on this request"),
         ErrorPage(500, "worker_failed", "the model failed or took too long; the request is lost"),
         ErrorPage(503, "busy", "too many requests are waiting, or the model restarts", _RETRY),
-        ErrorPage(503, "not_ready", "models are being loaded", _RETRY),
+        ErrorPage(
+            503, "not_ready", "a model has no worker yet that gave its golden answers", _RETRY
+        ),
         ErrorPage(503, "unavailable", "the model server does not answer", _RETRY),
         ErrorPage(504, "timed_out", "the model did not answer in time"),
         ErrorPage(507, "out_of_memory", "the model had too little memory for this request"),

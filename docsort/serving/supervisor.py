@@ -3,34 +3,34 @@
 Knows the order of things; how each is done stands in torchserve.py and nginx.py.
 """
 
-import json
 import signal
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import FrameType
-
-import numpy as np
+from typing import TypeVar
 
 from docsort.core.errors import DocsortError, ServingError
-from docsort.core.golden import check_golden
 from docsort.serving.child import Child
-from docsort.serving.mar import read_archive, unpack_archive
 from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import check_port, find_java, find_nginx, find_torchserve
 from docsort.serving.run_dir import RunDir, held_run_dir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.torchserve import TorchServeApi, end_torchserve, start_torchserve
-from docsort.serving.wanted import WantedModel, WantedVersion, write_atomically
+from docsort.serving.wanted import WantedModel, WantedVersion
+from docsort.serving.watch import Watch
 
 _POLL_S = 0.1
+# How long /readyz may be behind the workers; each look costs TorchServe a request a model.
+_FOLLOW_S = 2.0
 Report = Callable[[str], None]
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -70,31 +70,50 @@ class Supervisor:
         with held_run_dir(self.settings.run_dir, keep_run_dir) as run_dir:
             children: list[Child] = []
             try:
-                self._start(run_dir, children)
-                while True:
-                    self._pause(children)
+                with self._start(run_dir, children) as api:
+                    watch = self._load_all(api, run_dir, children)
+                    self._follow(watch, children)
             except StopRequested:
                 self.report("ending: finishing the requests in flight")
             finally:
                 self._end(run_dir, children)
 
-    def _start(self, run_dir: RunDir, children: list[Child]) -> None:
+    def _start(self, run_dir: RunDir, children: list[Child]) -> TorchServeApi:
+        """Start both, with no version in TorchServe yet and predictions shut in Nginx."""
         settings, programs = self.settings, self.programs
         self.report("starting TorchServe")
         children.append(start_torchserve(programs.java, programs.site_packages, settings, run_dir))
         self._wait_for_torchserve(run_dir, children)
         timeout_s = max(settings.response_timeout_s, settings.startup_timeout_s) + 30.0
-        with TorchServeApi(run_dir, timeout_s) as api:
-            self.report("starting Nginx")
-            config = write_config(settings, run_dir, api.inference_token)
-            children.append(start_nginx(programs.nginx, config, run_dir))
-            for model in self.wanted:
-                for version in model.versions:
-                    self._watched(children, partial(self._load, api, run_dir, model, version))
-                self._watched(children, partial(api.set_default, model.name, model.default))
+        api = TorchServeApi(run_dir, timeout_s)
+        self.report("starting Nginx")
+        config = write_config(settings, run_dir, api.inference_token)
+        children.append(start_nginx(programs.nginx, config, run_dir))
+        return api
+
+    def _load_all(self, api: TorchServeApi, run_dir: RunDir, children: Sequence[Child]) -> Watch:
+        """Load and prove every wanted version, then let requests in."""
+        watch = Watch(api, run_dir, self.settings.store, self.wanted)
+        for model in self.wanted:
+            for version in model.versions:
+                self._watched(children, partial(self._load, watch, model, version))
+            self._watched(children, partial(api.set_default, model.name, model.default))
         run_dir.open_gate.touch()
-        write_atomically(run_dir.ready, readiness(self.wanted))
+        watch.restore()
         self.on_ready()
+        return watch
+
+    def _follow(self, watch: Watch, children: Sequence[Child]) -> None:
+        """Keep readiness true until told to stop; tell each change of it."""
+        was: str | None = None
+        while True:
+            due = time.monotonic() + _FOLLOW_S
+            while time.monotonic() < due:
+                self._pause(children)
+            reason = self._watched(children, watch.follow)
+            if reason != was:
+                self.report("ready again" if reason is None else f"not ready: {reason}")
+            was = reason
 
     def _wait_for_torchserve(self, run_dir: RunDir, children: Sequence[Child]) -> None:
         for _ in range(int(self.settings.startup_timeout_s / _POLL_S)):
@@ -108,28 +127,17 @@ class Supervisor:
             f"{children[0].last_lines()}"
         )
 
-    def _load(
-        self, api: TorchServeApi, run_dir: RunDir, model: WantedModel, version: WantedVersion
-    ) -> None:
-        """Register a version and have it answer its archive's golden documents."""
-        label = f"{model.name} {version.version}"
-        info = read_archive(self.settings.store / version.file)
-        with tempfile.TemporaryDirectory(prefix="proof-", dir=run_dir.temporary) as folder:
-            unpack_archive(info.path, Path(folder))
-            self.report(f"loading {label}")
-            api.register(version.file, model.name, self.settings)
-            self.report(f"proving {label} by its golden documents")
+    def _load(self, watch: Watch, model: WantedModel, version: WantedVersion) -> None:
+        self.report(f"loading {model.name} {version.version}")
+        watch.api.register(version.file, model.name, self.settings)
+        self.report(f"proving {model.name} {version.version} by its golden documents")
+        watch.prove(model, version)
 
-            def score(texts: list[str]) -> np.ndarray:
-                return api.scores(info, texts)
-
-            check_golden(Path(folder) / "bundle", score)
-
-    def _watched(self, children: Sequence[Child], call: Callable[[], None]) -> None:
+    def _watched(self, children: Sequence[Child], call: Callable[[], _Result]) -> _Result:
         """Run a call that may take long, and give it up when a child ends or we are to stop."""
         pool = ThreadPoolExecutor(1)
         try:
-            future: Future[None] = pool.submit(call)
+            future: Future[_Result] = pool.submit(call)
             while True:
                 try:
                     return future.result(timeout=_POLL_S)
@@ -150,13 +158,14 @@ class Supervisor:
             child.check()
 
     def _end(self, run_dir: RunDir, children: Sequence[Child]) -> None:
-        """Nginx first, so that what is in flight gets its answer."""
-        run_dir.ready.unlink(missing_ok=True)
-        for child in reversed(children):
-            if child.name == "Nginx":
-                end_nginx(child, self.settings.drain_timeout_s)
-            else:
-                end_torchserve(child)
+        """Nginx first, so that what is in flight gets its answer; each though another fails."""
+        with ExitStack() as ends:  # the last that was pushed runs first
+            for child in children:
+                if child.name == "Nginx":
+                    ends.callback(end_nginx, child, self.settings.drain_timeout_s)
+                else:
+                    ends.callback(end_torchserve, child)
+            ends.callback(run_dir.ready.unlink, missing_ok=True)
 
 
 def prepare(settings: ServeSettings) -> Programs:
@@ -164,18 +173,6 @@ def prepare(settings: ServeSettings) -> Programs:
     programs = Programs(find_java(), find_nginx(), find_torchserve())
     check_port(settings.host, settings.port)
     return programs
-
-
-def readiness(wanted: Sequence[WantedModel]) -> str:
-    """What /readyz answers when all is well."""
-    models = {
-        model.name: {
-            "default": model.default,
-            "versions": [version.version for version in model.versions],
-        }
-        for model in wanted
-    }
-    return json.dumps({"status": "ready", "models": models}) + "\n"
 
 
 @contextmanager

@@ -155,10 +155,10 @@ class TorchServeApi:
         """Let ``/predictions/NAME`` be answered by this version. Checks nothing."""
         self._manage("PUT", f"/models/{name}/{version}/set-default")
 
-    def describe(self, name: str, version: str) -> dict[str, Any]:
-        """What TorchServe says of a version: workers, queue, settings."""
-        description: dict[str, Any] = self._manage("GET", f"/models/{name}/{version}")[0]
-        return description
+    def ready_workers(self, name: str, version: str) -> set[int]:
+        """Process ids of a version's workers that have loaded it."""
+        description = self._manage("GET", f"/models/{name}/{version}")[0]
+        return {w["pid"] for w in description["workers"] if w["status"] == "READY"}
 
     def scores(self, info: ArchiveInfo, texts: Sequence[str]) -> np.ndarray:
         """Probabilities (D, C) that a version gives to texts, in the order of its labels.

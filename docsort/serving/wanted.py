@@ -44,6 +44,22 @@ class WantedModel:
                 f"named once: {', '.join(names) or 'none'}"
             )
 
+    @property
+    def default_version(self) -> WantedVersion:
+        return next(version for version in self.versions if version.version == self.default)
+
+
+def readiness(wanted: Sequence[WantedModel]) -> str:
+    """What /readyz answers when all is well."""
+    models = {
+        model.name: {
+            "default": model.default,
+            "versions": [version.version for version in model.versions],
+        }
+        for model in wanted
+    }
+    return json.dumps({"status": "ready", "models": models}) + "\n"
+
 
 def wanted_from(archives: Sequence[ArchiveInfo]) -> tuple[WantedModel, ...]:
     """Serve these archives, the newest of each name by default."""

@@ -336,6 +336,37 @@ def test_if_one_dies_the_other_is_ended(store: Path, tmp_path: Path, name: str) 
     assert [group_members(group) for group in groups] == [[], []]
 
 
+def test_readiness_follows_the_default_versions_worker(server: RunningServer) -> None:
+    (worker,) = workers_of(server, "2.0")
+    before = server.output.read_text()
+    os.kill(worker, signal.SIGKILL)
+    seen = []
+    deadline = time.monotonic() + 120
+    while seen[-2:] != [503, 200]:
+        assert server.process.poll() is None, server.output.read_text()
+        assert time.monotonic() < deadline, seen
+        status = httpx.get(f"{server.url}/readyz").status_code
+        if status != (seen[-1] if seen else None):
+            seen.append(status)
+    # at once: what is ready answers
+    answer = httpx.post(f"{server.url}/predictions/tiny", content="bank", headers=PLAIN)
+    assert answer.json()["model"]["version"] == "2.0"
+    assert workers_of(server, "2.0") != [worker]
+    said = server.output.read_text().removeprefix(before).splitlines()
+    assert said[0].startswith("not ready: tiny 2.0 ")
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+
+
+def workers_of(server: RunningServer, version: str) -> list[int]:
+    """Process ids of a version's workers, as TorchServe says."""
+    keys = json.loads((server.run_dir / "key_file.json").read_text())
+    headers = {"Authorization": f"Bearer {keys['management']['key']}"}
+    transport = httpx.HTTPTransport(uds=str(server.run_dir / "management.sock"))
+    with httpx.Client(transport=transport, base_url="http://x", headers=headers) as client:
+        (description,) = client.get(f"/models/tiny/{version}").json()
+    return [worker["pid"] for worker in description["workers"]]
+
+
 def first_answers(server: RunningServer) -> tuple[httpx.Response, httpx.Response]:
     """What /readyz and a prediction answer as soon as /livez says that the server is alive."""
     deadline = time.monotonic() + 120
