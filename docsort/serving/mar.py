@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from docsort.core.errors import ArchiveError
+from docsort.core.bundle import SCHEMA_VERSION, Manifest, manifest_from
+from docsort.core.errors import ArchiveError, BundleError
 
 HANDLER = "docsort_handler.py"
 MANIFEST = "MAR-INF/MANIFEST.json"
@@ -74,23 +75,21 @@ def read_archive(path: str | Path) -> ArchiveInfo:
     """Inspect an archive without unpacking it.
 
     Raises:
-        ArchiveError: not there, truncated, climbing out of its folder, or not one of docsort's.
+        ArchiveError: not there, truncated, climbing out of its folder, or not one of docsort's;
+            or its bundle is truncated or of another schema version.
     """
     file = Path(path)
     with _opened(file) as archive:
         model = _model_of(file, _json_in(file, archive, MANIFEST))
-        bundle = _json_in(file, archive, BUNDLE_MANIFEST)
-        try:
-            return ArchiveInfo(
-                path=file,
-                name=str(model["modelName"]),
-                version=str(model["modelVersion"]),
-                sha256=sha256_of(file),
-                task=str(bundle["task"]),
-                labels=tuple(bundle["labels"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ArchiveError(f"{file} is incomplete: {error}; build it again") from error
+        bundle = _bundle_of(file, archive)
+    return ArchiveInfo(
+        path=file,
+        name=str(model["modelName"]),
+        version=str(model["modelVersion"]),
+        sha256=sha256_of(file),
+        task=bundle.task,
+        labels=bundle.labels,
+    )
 
 
 def unpack_archive(path: Path, folder: Path) -> None:
@@ -177,6 +176,30 @@ def _model_of(file: Path, manifest: dict[str, Any]) -> dict[str, Any]:
             f"{HANDLER} as handler; build the archive with `docsort archive`"
         )
     return model
+
+
+def _bundle_of(file: Path, archive: zipfile.ZipFile) -> Manifest:
+    """The bundle's manifest, after the checks that reading an unpacked bundle would make."""
+    content = _json_in(file, archive, BUNDLE_MANIFEST)
+    if (version := content.get("schema_version")) != SCHEMA_VERSION:
+        raise ArchiveError(
+            f"{file} holds a bundle of schema version {version}; this docsort reads "
+            f"{SCHEMA_VERSION}. Serve it with the docsort that built it, or train again with this"
+        )
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    try:
+        for name, said in content["files"].items():
+            if (size := sizes.get(f"bundle/{name}")) != said["bytes"]:
+                found = "is missing" if size is None else f"has {size} bytes"
+                raise ArchiveError(
+                    f"{file} holds a truncated bundle: {name} {found}, but {said['bytes']} bytes "
+                    "were written; build the archive again"
+                )
+        return manifest_from(content)
+    except (KeyError, TypeError, AttributeError, BundleError) as error:
+        raise ArchiveError(
+            f"{file}: {BUNDLE_MANIFEST} is incomplete ({error}); build the archive again"
+        ) from error
 
 
 def _damaged(file: Path, error: Exception) -> ArchiveError:

@@ -5,6 +5,7 @@ import os
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,42 @@ def test_a_needed_entry_missing(archive_copy: Path, name: str) -> None:
 def test_manifests(archive_copy: Path, manifest: bytes, said: str) -> None:
     rewrite(archive_copy, {"MAR-INF/MANIFEST.json": manifest})
     with pytest.raises(ArchiveError, match=said):
+        read_archive(archive_copy)
+
+
+def with_bundle(archive: Path, **changes: Any) -> Path:
+    """Change what the archive's bundle.json says; None drops a key."""
+    with zipfile.ZipFile(archive) as old:
+        content = {**json.loads(old.read("bundle/bundle.json")), **changes}
+    content = {key: value for key, value in content.items() if value is not None}
+    return rewrite(archive, {"bundle/bundle.json": json.dumps(content).encode()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema_version": 2}, "schema version 2; this docsort reads 1"),
+        ({"schema_version": None}, "schema version None"),
+        ({"files": None}, r"incomplete \('files'\)"),
+        ({"files": ["model.safetensors"]}, "is incomplete"),
+        ({"labels": None}, r"incomplete \('labels'\)"),
+        ({"labels": ["a", "a"]}, "labels must be one or more different names"),
+        ({"task": "other"}, "task 'other' is unknown"),
+    ],
+)
+def test_bundles_that_this_docsort_cannot_read(
+    archive_copy: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ArchiveError, match=said):
+        read_archive(with_bundle(archive_copy, **changes))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "golden.jsonl is missing"), (b"{}", "golden.jsonl has 2 bytes")]
+)
+def test_a_truncated_bundle_inside(archive_copy: Path, content: bytes | None, said: str) -> None:
+    rewrite(archive_copy, {"bundle/golden.jsonl": content})
+    with pytest.raises(ArchiveError, match=f"truncated bundle: {said}"):
         read_archive(archive_copy)
 
 
