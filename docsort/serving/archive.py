@@ -4,6 +4,7 @@ Staged by torch-model-archiver in its ``no-archive`` format, in a folder of our 
 ``/tmp/NAME`` and stamps the time into its manifest), then zipped by mar.py.
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from docsort.serving.mar import (
 from docsort.serving.prove import prove
 
 DEFAULT_VERSION = "1.0"
+_ARCHIVER = "model_archiver"  # torch-model-archiver's package
 _CREATED_ON = "01/01/1980 00:00:00"  # the archiver's format
 
 
@@ -42,9 +44,13 @@ def build_archive(
 
     Raises:
         BundleError: the bundle is truncated or changed.
-        ArchiveError: a name is not accepted, the archive could not be proved, or the store has
-            another archive of that name and version.
+        ArchiveError: torch-model-archiver is not installed, a name is not accepted, the archive
+            could not be proved, or the store has another archive of that name and version.
     """
+    if importlib.util.find_spec(_ARCHIVER) is None:
+        raise ArchiveError(
+            "torch-model-archiver is not installed in this Python; install docsort[serve]"
+        )
     source = read_bundle(bundle)
     verify_files(source)
     name = name or source.provenance.get("name")
@@ -114,7 +120,7 @@ def _run_archiver(name: str, version: str, scratch: Path) -> None:
     }
     arguments = [part for option in options.items() for part in option]
     finished = subprocess.run(
-        [sys.executable, "-m", "model_archiver.model_packaging", *arguments],
+        [sys.executable, "-m", f"{_ARCHIVER}.model_packaging", *arguments],
         cwd=scratch,
         env={**os.environ, "TMPDIR": str((scratch / "tmp").resolve())},
         capture_output=True,
@@ -122,10 +128,8 @@ def _run_archiver(name: str, version: str, scratch: Path) -> None:
         check=False,
     )
     if finished.returncode:
-        raise ArchiveError(
-            "torch-model-archiver failed (is docsort[serve] installed?): "
-            f"{finished.stderr.strip().splitlines()[-1:]}"
-        )
+        reason = (finished.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        raise ArchiveError(f"torch-model-archiver failed: {reason}")
 
 
 def _is_published(candidate: Path, target: Path) -> bool:

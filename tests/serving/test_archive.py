@@ -148,6 +148,21 @@ def test_the_archive_must_not_import_what_serving_lacks(unpacked: Path) -> None:
         prove(unpacked)
 
 
+def test_without_torch_model_archiver(
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(archive_module, "_ARCHIVER", "no_such_package")
+    arguments = ["--bundle", str(tiny_bundle), "--store", str(tmp_path / "store")]
+    assert main(["archive", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert "torch-model-archiver is not installed" in said
+    assert "install docsort[serve]" in said
+    assert not (tmp_path / "store").exists()
+
+
 def test_names(tiny_bundle: Path, tiny_bundle_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="--name 'a/b'"):
         build_archive(tiny_bundle, "a/b", "1.0", tmp_path / "store")

@@ -1,5 +1,6 @@
 """What ``docsort serve`` refuses before it starts anything."""
 
+import importlib.metadata
 import socket
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from docsort.commands import main
 from docsort.serving import programs
 from tests.serving.conftest import free_port
+from tests.serving.test_mar import rewrite, with_bundle
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -42,10 +44,32 @@ def test_a_missing_program(
     assert package in refused(capsys, "--port", str(free_port()), "--store", str(store))
 
 
+def test_without_torchserve(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, store: Path
+) -> None:
+    def absent(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", absent)
+    said = refused(capsys, "--port", str(free_port()), "--store", str(store))
+    assert "TorchServe is not installed in this Python; install docsort[serve]" in said
+
+
 def test_a_truncated_archive(capsys: pytest.CaptureFixture[str], archive_copy: Path) -> None:
     archive_copy.write_bytes(archive_copy.read_bytes()[:5000])
     said = refused(capsys, "--port", str(free_port()), str(archive_copy))
     assert "truncated or damaged" in said
+
+
+def test_an_archive_whose_bundle_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], archive_copy: Path
+) -> None:
+    arguments = ("--port", str(free_port()), str(archive_copy))
+    with_bundle(archive_copy, schema_version=2)
+    assert "holds a bundle of schema version 2" in refused(capsys, *arguments)
+    with_bundle(archive_copy, schema_version=1)
+    rewrite(archive_copy, {"bundle/model.safetensors": b"cut"})
+    assert "truncated bundle: model.safetensors has 3 bytes" in refused(capsys, *arguments)
 
 
 def test_an_empty_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
