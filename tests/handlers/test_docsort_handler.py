@@ -17,6 +17,23 @@ from handlers import docsort_handler
 from handlers.docsort_handler import DocsortHandler
 
 PLAIN, JSON = "text/plain", "application/json"
+# What stands in Content-Type, and whether it is accepted; by Nginx before the handler just so.
+CONTENT_TYPES = {
+    "text/plain": True,
+    "Text/Plain ; Charset=UTF-8": True,
+    'text/plain;charset="utf8"': True,
+    "text/plain; charset=us-ascii;": True,
+    "text/plain; charset=utf-8; format=flowed": True,
+    "text/plain; format=flowed; delsp=yes": True,
+    "text/plain; format=flowed; charset=latin-1": False,
+    "text/plain; charset=utf-16": False,
+    "text/plain;charset=": False,
+    "text/plain, application/json": False,
+    "text/plainer": False,
+    "text": False,
+    "text/html; charset=utf-8": False,
+    "application/json; charset=latin-1": False,
+}
 
 
 class Context:
@@ -116,6 +133,13 @@ def test_a_bad_request_never_harms_its_batch_mates(handler: DocsortHandler) -> N
     for status, answer in answers[2::3]:
         assert status == 200
         assert [a["label"] for a in answer] == [a["label"] for a in alone_many]
+
+
+@pytest.mark.parametrize(("content_type", "accepted"), CONTENT_TYPES.items())
+def test_content_types(handler: DocsortHandler, content_type: str, accepted: bool) -> None:
+    ((status, answer),) = ask(handler, (content_type, b"a bank"))
+    assert status == (200 if accepted else 415)
+    assert accepted == ("label" in answer)
 
 
 def test_a_refused_list_names_the_bad_entry(handler: DocsortHandler) -> None:

@@ -24,6 +24,7 @@ from docsort.serving.child import group_members
 from docsort.serving.mar import read_archive
 from docsort.serving.wanted import WantedModel, wanted_from, write_wanted
 from tests.conftest import WORDS
+from tests.handlers.test_docsort_handler import CONTENT_TYPES
 from tests.serving.conftest import (
     LONG_GOLDEN_TEXT,
     MAX_BODY_BYTES,
@@ -155,6 +156,20 @@ def test_bad_requests_amid_good_ones(server: RunningServer, other_bundle: Path) 
     np.testing.assert_allclose(
         [probabilities(answer.json()) for answer in answers[1::2]], wanted, atol=1e-5
     )
+
+
+def test_content_types_are_the_handlers_to_accept(server: RunningServer) -> None:
+    url = f"{server.url}/predictions/tiny"
+    with httpx.Client(timeout=60) as client:
+        for content_type, accepted in CONTENT_TYPES.items():
+            answer = client.post(url, content="a", headers={"Content-Type": content_type})
+            assert answer.status_code == (200 if accepted else 415), content_type
+        for raw in (b"text/plain; x=\xff", b"text/plain; x=\xc3\xa9", b"text/plain; x=\x01"):
+            # never reaches TorchServe, whose worker would end by it
+            status = client.post(url, content="a", headers=[(b"Content-Type", raw)]).status_code
+            assert status in (400, 415)
+        parameter = {"Content-Type": "application/json; charset=utf-8; version=1"}
+        assert client.post(url, content='{"text": "a"}', headers=parameter).status_code == 200
 
 
 def test_a_list_with_one_bad_entry_names_it(server: RunningServer) -> None:
