@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-DEFAULT_STORE = Path("model_store")
+from docsort.serving.settings import DEFAULT_STORE
 
 
 def main(argv: list[str]) -> int:

@@ -5,27 +5,17 @@ docsort serve model_store/NAME-1.0.mar     these
 """
 
 import argparse
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from docsort.serving.settings import DEFAULT_STORE, ServeSettings, default_run_dir
 
 if TYPE_CHECKING:
     from docsort.serving.wanted import WantedModel
 
-_SETTINGS = (
-    "host",
-    "port",
-    "workers",
-    "threads",
-    "batch_size",
-    "batch_delay_ms",
-    "queue_size",
-    "max_body_bytes",
-    "response_timeout_s",
-    "startup_timeout_s",
-    "drain_timeout_s",
-)
 _SAMPLE = "A filter removes the high frequencies from a sampled signal."
 
 
@@ -36,18 +26,13 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from docsort.serving.settings import ServeSettings, default_run_dir
     from docsort.serving.store import shared_store
     from docsort.serving.supervisor import Supervisor, prepare, stops_on_signals
     from docsort.serving.wanted import find_wanted
 
     archives: list[Path] = options.archives
-    given = {
-        name: getattr(options, name) for name in _SETTINGS if getattr(options, name) is not None
-    }
-    run_dir = (
-        options.run_dir.absolute() if options.run_dir else default_run_dir(options.port or 1337)
-    )
+    given = {setting.name: getattr(options, setting.name) for setting in _settings()}
+    run_dir = options.run_dir.absolute() if options.run_dir else default_run_dir(options.port)
     store = shared_store(archives) if archives else options.store
     settings = ServeSettings(store=store, run_dir=run_dir, **given)
     programs = prepare(settings)
@@ -94,20 +79,28 @@ def _parser() -> argparse.ArgumentParser:
         "archive: what STORE/serving.json wants, else the newest version of each name there.",
     )
     parser.add_argument("archives", nargs="*", type=Path, metavar="ARCHIVE")
-    parser.add_argument("--store", type=Path, default=Path("model_store"), help="%(default)s")
-    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="default: 1337")
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=DEFAULT_STORE,
+        help="folder of archives (default: %(default)s)",
+    )
     parser.add_argument(
         "--run-dir", type=Path, help="sockets, configuration and logs; kept at the end if given"
     )
-    limits = parser.add_argument_group("capacity")
-    limits.add_argument("--workers", type=int, help="processes a version (default: 1)")
-    limits.add_argument("--threads", type=int, help="threads a worker (default: all cores)")
-    limits.add_argument("--batch-size", type=int, help="requests scored together (default: 32)")
-    limits.add_argument("--batch-delay-ms", type=int, help="wait to fill a batch (default: 5)")
-    limits.add_argument("--queue-size", type=int, help="requests that may wait (default: 100)")
-    limits.add_argument("--max-body-bytes", type=int, help="a request's size (default: 1048576)")
-    limits.add_argument("--response-timeout-s", type=int, help="one batch's time (default: 120)")
-    limits.add_argument("--startup-timeout-s", type=int, help="a version's loading (default: 120)")
-    limits.add_argument("--drain-timeout-s", type=int, help="requests in flight (default: 30)")
+    group = parser.add_argument_group("settings")
+    for setting in _settings():
+        factory = setting.default_factory
+        default = setting.default if factory is MISSING else factory()
+        group.add_argument(
+            "--" + setting.name.replace("_", "-"),
+            type=type(default),
+            default=default,
+            help=f"{setting.metadata['help']} (default: {default})",
+        )
     return parser
+
+
+def _settings() -> "list[Field[Any]]":
+    """The settings that are options as they stand."""
+    return [setting for setting in fields(ServeSettings) if "help" in setting.metadata]

@@ -27,14 +27,11 @@ from docsort.serving.mar import (
 )
 from docsort.serving.prove import prove
 
-DEFAULT_VERSION = "1.0"
 _ARCHIVER = "model_archiver"  # torch-model-archiver's package
 _CREATED_ON = "01/01/1980 00:00:00"  # the archiver's format
 
 
-def build_archive(
-    bundle: str | Path, name: str | None, version: str = DEFAULT_VERSION, store: str | Path = "."
-) -> Path:
+def build_archive(bundle: str | Path, name: str | None, version: str, store: str | Path) -> Path:
     """Build, prove and publish ``STORE/NAME-VERSION.mar``; return it.
 
     Args:

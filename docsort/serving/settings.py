@@ -1,38 +1,53 @@
-"""What ``docsort serve`` can be told, and the defaults; a setting's name is its option's."""
+"""What ``docsort serve`` can be told: each setting's name, default and effect stand here alone.
+
+A setting's name is its option's; commands/serve.py makes the options of the fields.
+"""
 
 import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from docsort.core.errors import ConfigError
 
+DEFAULT_STORE = Path("model_store")
 # Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _setting(default: Any, effect: str) -> Any:
+    """A field that is an option too; ``effect`` is its help, and tells its unit."""
+    return field(default=default, metadata={"help": effect})
 
 
 @dataclass(frozen=True)
 class ServeSettings:
     """Settings of one supervisor.
 
-    ``run_dir`` holds sockets, configuration, logs and unpacked archives; ``workers`` are processes
-    a version, each with ``threads`` threads.
+    ``run_dir`` holds sockets, configuration, logs and unpacked archives.
     """
 
     store: Path
     run_dir: Path
-    host: str = "127.0.0.1"
-    port: int = 1337
-    workers: int = 1
-    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
-    batch_size: int = 32
-    batch_delay_ms: int = 5
-    queue_size: int = 100
-    max_body_bytes: int = 1 << 20
-    response_timeout_s: int = 120
-    startup_timeout_s: int = 120
-    drain_timeout_s: int = 30
+    host: str = _setting("127.0.0.1", "IP address to listen on")
+    port: int = _setting(1337, "TCP port to listen on")
+    workers: int = _setting(1, "processes a version")
+    threads: int = field(
+        default_factory=_num_cores, metadata={"help": "threads a worker; all cores unless given"}
+    )
+    batch_size: int = _setting(32, "requests scored together, at most")
+    batch_delay_ms: int = _setting(5, "milliseconds to wait for a batch to fill")
+    queue_size: int = _setting(100, "requests of a version that may wait; others are answered 503")
+    max_body_bytes: int = _setting(1 << 20, "bytes of a request's body, at most")
+    response_timeout_s: int = _setting(120, "seconds that scoring one batch may take")
+    startup_timeout_s: int = _setting(120, "seconds that loading a version may take")
+    drain_timeout_s: int = _setting(30, "seconds that requests in flight are waited for at the end")
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "batch_size", "queue_size", "max_body_bytes"):

@@ -1,10 +1,12 @@
 """Serve's settings refuse what would fail later."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from docsort.commands import serve
 from docsort.core.errors import ConfigError
 from docsort.serving.settings import ServeSettings, default_run_dir
 
@@ -49,3 +51,23 @@ def test_the_default_run_dir_depends_on_the_port(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     assert default_run_dir(1337) != default_run_dir(1338)
     assert ServeSettings(STORE, default_run_dir(1337)).port == 1337
+
+
+def test_every_setting_is_an_option_with_the_settings_own_default() -> None:
+    options = vars(serve._parser().parse_args([]))
+    defaults = ServeSettings(STORE, RUN_DIR)
+    names = {field.name for field in fields(ServeSettings)} - {"store", "run_dir"}
+    assert set(options) == {*names, "store", "run_dir", "archives"}
+    assert {name: options[name] for name in names} == {n: getattr(defaults, n) for n in names}
+
+
+def test_options_are_read_as_their_settings_types(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = serve._parser()
+    options = parser.parse_args(["--host", "::1", "--batch-delay-ms", "7"])
+    assert (options.host, options.batch_delay_ms) == ("::1", 7)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--port", "http"])
+    capsys.readouterr()
+    said = " ".join(parser.format_help().split())
+    assert "--max-body-bytes MAX_BODY_BYTES bytes of a request's body, at most" in said
+    assert "(default: 1337)" in said
