@@ -388,7 +388,7 @@ def first_answers(server: RunningServer) -> tuple[httpx.Response, httpx.Response
     while time.monotonic() < deadline:
         try:
             alive = httpx.get(f"{server.url}/livez")
-        except httpx.ConnectError:
+        except httpx.TransportError:  # `nginx -t` listens for a moment, and answers nothing
             assert server.process.poll() is None, server.output.read_text()
             continue
         assert alive.json() == {"status": "alive"}
@@ -409,16 +409,18 @@ def test_the_wanted_state_serves_before_and_after_the_supervisor_is_killed(
     wanted = {"tiny": {"default": "1.0", "versions": ["1.0", "2.0"]}}
 
     server = start_server(tmp_path, "--store", str(own))
-    # alive, but closed until both versions have answered their golden documents
-    for answer in first_answers(server):
-        assert answer.status_code == 503
-        assert answer.json()["error"]["type"] == "not_ready"
-        assert int(answer.headers["Retry-After"]) > 0
-    server.wait_until_ready()
-    assert httpx.get(f"{server.url}/readyz").json()["models"] == wanted
-    groups = children_of(server.process.pid)
-    server.process.kill()
-    server.process.wait(60)
+    try:
+        # alive, but closed until both versions have answered their golden documents
+        for answer in first_answers(server):
+            assert answer.status_code == 503
+            assert answer.json()["error"]["type"] == "not_ready"
+            assert int(answer.headers["Retry-After"]) > 0
+        server.wait_until_ready()
+        assert httpx.get(f"{server.url}/readyz").json()["models"] == wanted
+        groups = children_of(server.process.pid)
+    finally:
+        server.process.kill()
+        server.process.wait(60)
 
     again = start_server(tmp_path, "--store", str(own))  # in the same run directory
     try:
