@@ -85,8 +85,8 @@ def overrides(tiny_bert: Path) -> list[str]:
         "model.window=16",
         "model.overlap=4",
         "model.optimizer.lr=1e-2",
-        "trainer.max_epochs=2",
-        "+trainer.enable_progress_bar=true",
+        "data.batch_size=8",
+        "trainer.max_epochs=6",
     ]
 
 

@@ -18,7 +18,8 @@ def sweep_rows(folder: Path) -> list[dict[str, Any]]:
         (run for run in folder.iterdir() if (run / ".hydra").is_dir()),
         key=lambda run: int(run.name),
     )
-    return [_row(run) for run in runs]
+    rows = [_row(run) for run in runs]
+    return [{name: value for name, value in row.items() if _varies(name, rows)} for row in rows]
 
 
 class SweepTable(Callback):
@@ -30,6 +31,11 @@ class SweepTable(Callback):
         if rows := sweep_rows(folder):
             rows_table(rows)
             print(f"sweep   {folder}")
+
+
+def _varies(name: str, rows: list[dict[str, Any]]) -> bool:
+    """Whether a column tells runs apart; what all were given alike would only fill the table."""
+    return name in SHOWN or len(rows) == 1 or len({str(row.get(name)) for row in rows}) > 1
 
 
 def _row(run: Path) -> dict[str, Any]:

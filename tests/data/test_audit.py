@@ -1,3 +1,5 @@
+"""What an audit finds in corpora whose faults are known, and how it is told."""
+
 import io
 import json
 import random

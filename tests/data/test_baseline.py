@@ -1,3 +1,5 @@
+"""The linear baseline: learns, repeats itself, stays within its bounds."""
+
 import numpy as np
 import pytest
 

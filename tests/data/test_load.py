@@ -1,3 +1,5 @@
+"""Settings to corpus: every step together, on real files."""
+
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,3 +1,5 @@
+"""Splits by column, group, time and fold, and what none of them may divide."""
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Which data settings are refused, and in which words."""
+
 from pathlib import Path
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Folders, hub data sets and newsgroups, from files made here; no network."""
+
 import codecs
 import pickle
 import urllib.error

@@ -1,3 +1,5 @@
+"""Stratified, seeded shares; rare labels; few documents a label."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""csv, tsv, jsonl and parquet read strictly: rows, columns, encodings, errors."""
+
 import gzip
 from collections.abc import Callable
 from pathlib import Path
