@@ -79,15 +79,13 @@ class DocumentDataModule(pl.LightningDataModule):
             val, batch_size=self._batch_size * EVAL_BATCH_FACTOR, collate_fn=self._collate
         )
 
-    def sample_batches(self, max_documents: int) -> list[Batch]:
-        """Training documents evenly drawn, each once, in batches of similar length."""
+    def batches_by_length(self) -> list[Batch]:
+        """All training documents, each once, in batches of similar length."""
         train = self.splits["train"]
-        chosen = np.linspace(0, len(train) - 1, min(len(train), max_documents)).astype(int)
-        lengths = train.with_format("numpy")["num_tokens"][:][chosen]
-        order = chosen[np.argsort(lengths, kind="stable")]
+        order = np.argsort(train.with_format("numpy")["num_tokens"][:], kind="stable")
         size = self._batch_size * EVAL_BATCH_FACTOR
         starts = range(0, len(order), size)
-        return [self._collate(list(train.select(order[start : start + size]))) for start in starts]
+        return [self._collate(list(train.select(order[at : at + size]))) for at in starts]
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
