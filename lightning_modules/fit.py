@@ -65,20 +65,22 @@ class TrainingRun:
             raise ConfigError(f"patience={patience} is not accepted; give a number from 1 up")
         self._resume = resume
         self._resumed = manifest_of(read_weights(resume)) if resume else None
+        # in the same folder, else Lightning forgets which checkpoint was the best so far
+        checkpoints = resume.absolute().parent if resume else folder / "checkpoints"
         self._checkpoints = ModelCheckpoint(
-            # in the same folder, else Lightning forgets which checkpoint was the best so far
-            dirpath=resume.absolute().parent if resume else folder / "checkpoints",
+            dirpath=checkpoints,
             filename="epoch{epoch:02d}-step{step}",
             auto_insert_metric_name=False,
             monitor=MONITOR,
             mode="max",
-            save_last=True,
         )
+        # a callback of its own: save_last of the one above skips epochs that are not the best
+        last = ModelCheckpoint(dirpath=checkpoints, filename="last", enable_version_counter=False)
         self._speed, self._curve = Speed(), LearningCurve()
         stopping = EarlyStopping(MONITOR, mode="max", patience=patience)
         watching = [RichProgressBar(), HeadStart(), stopping, self._speed, self._curve]
         _quiet()
-        self.trainer = make_trainer(trainer_settings, folder, [*watching, self._checkpoints])
+        self.trainer = make_trainer(trainer_settings, folder, [*watching, self._checkpoints, last])
 
     def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
         """Train, and load the best checkpoint by validation macro-F1 back into ``module``.

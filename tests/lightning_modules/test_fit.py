@@ -13,7 +13,7 @@ from datasets import Dataset
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
 from lightning_modules.callbacks import Speed
-from lightning_modules.checkpoints import scorer_from_checkpoint
+from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from tests.lightning_modules.conftest import Run, make_corpus
 
 COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
@@ -32,6 +32,13 @@ def test_learns_and_stops_at_its_best(run: Run) -> None:
     best_epoch = int(fitted.best_checkpoint.name[len("epoch") :][:2])
     assert curve[best_epoch] == max(curve)
     assert fitted.metrics["train/docs_per_s"] > 0
+
+
+def test_the_last_epoch_is_kept_beside_the_best(run: Run) -> None:
+    """To go on from; with save_last Lightning 2.6 keeps only epochs that were the best so far."""
+    _, fitted = run(max_epochs=5)
+    last = read_weights(fitted.best_checkpoint.with_name("last.ckpt"))
+    assert last["epoch"] == 4
 
 
 def test_learns_several_labels_a_document(run: Run) -> None:
