@@ -20,6 +20,12 @@ from docsort.core.pretrained import Pretrained, check_window
 from docsort.core.probabilities import to_probabilities
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import model_files
+from lightning_modules.choice import (
+    MACRO_F1,
+    MACRO_F1_ERROR,
+    MulticlassF1Error,
+    MultilabelF1Error,
+)
 from lightning_modules.data_module import Batch
 from lightning_modules.optimizer import make_optimizer, make_schedule
 from lightning_modules.settings import ModelSettings
@@ -46,6 +52,7 @@ class DocumentClassification(pl.LightningModule):
         )
         self.classifier.train()  # from_pretrained leaves an encoder in eval mode, without dropout
         self.val_metrics = _val_metrics(manifest)
+        self.val_error = _val_error(manifest)
 
     def forward(self, windows: DocumentWindows) -> torch.Tensor:
         """fp32 logits (D, C)."""
@@ -66,6 +73,8 @@ class DocumentClassification(pl.LightningModule):
         probabilities_DC = to_probabilities(logits_DC, self.manifest.task)
         self.val_metrics.update(probabilities_DC, batch.targets.int())
         self.log_dict(self.val_metrics, prog_bar=True, batch_size=num_documents)
+        self.val_error.update(probabilities_DC, batch.targets.int())
+        self.log(MACRO_F1_ERROR, self.val_error, batch_size=num_documents)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings.optimizer
@@ -91,15 +100,20 @@ class DocumentClassification(pl.LightningModule):
 
 
 def _val_metrics(manifest: Manifest) -> MetricCollection:
-    """``val/macro_f1`` chooses the checkpoint, ``val/accuracy`` is for the reader."""
+    """Macro-F1 chooses the checkpoint (choice.py); ``val/accuracy`` is for the reader."""
     num = len(manifest.labels)
     if manifest.task == "single_label":
         return MetricCollection(
             {
-                "val/macro_f1": MulticlassF1Score(num),
+                MACRO_F1: MulticlassF1Score(num),
                 "val/accuracy": MulticlassAccuracy(num, average="micro"),
             }
         )
     return MetricCollection(
-        {"val/macro_f1": MultilabelF1Score(num), "val/accuracy": MultilabelAccuracy(num)}
+        {MACRO_F1: MultilabelF1Score(num), "val/accuracy": MultilabelAccuracy(num)}
     )
+
+
+def _val_error(manifest: Manifest) -> MulticlassF1Error | MultilabelF1Error:
+    num = len(manifest.labels)
+    return MulticlassF1Error(num) if manifest.task == "single_label" else MultilabelF1Error(num)

@@ -22,16 +22,15 @@ from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError
 from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, manifest_of, read_weights
+from lightning_modules.choice import STANDING, Choice
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart
 
-MONITOR = "val/macro_f1"
-
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run leaves in memory; the module holds the best checkpoint's weights."""
+    """What a run leaves in memory; the module holds the chosen checkpoint's weights."""
 
     best_checkpoint: Path
     learning_curve: list[dict[str, float]]
@@ -54,7 +53,7 @@ class TrainingRun:
         Args:
             trainer_settings: arguments of pytorch_lightning.Trainer.
             folder: checkpoints and logs go here.
-            patience: validations without a better macro-F1 before training ends.
+            patience: validations in a row clearly worse than the best before training ends.
             resume: a checkpoint to go on from; new ones are written beside it.
 
         Raises:
@@ -71,19 +70,26 @@ class TrainingRun:
             dirpath=checkpoints,
             filename="epoch{epoch:02d}-step{step}",
             auto_insert_metric_name=False,
-            monitor=MONITOR,
+            monitor=STANDING,
             mode="max",
         )
         # a callback of its own: save_last of the one above skips epochs that are not the best
         last = ModelCheckpoint(dirpath=checkpoints, filename="last", enable_version_counter=False)
         self._speed, self._curve = Speed(), LearningCurve()
-        stopping = EarlyStopping(MONITOR, mode="max", patience=patience)
-        watching = [RichProgressBar(), HeadStart(), stopping, self._speed, self._curve]
+        stopping = EarlyStopping(STANDING, mode="max", patience=patience)
+        watching = [
+            RichProgressBar(),
+            HeadStart(),
+            Choice(),  # before those that go by what it logs
+            stopping,
+            self._speed,
+            self._curve,
+        ]
         _quiet()
         self.trainer = make_trainer(trainer_settings, folder, [*watching, self._checkpoints, last])
 
     def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
-        """Train, and load the best checkpoint by validation macro-F1 back into ``module``.
+        """Train, and load the chosen checkpoint (choice.py) back into ``module``.
 
         Raises:
             ConfigError: the checkpoint to go on from has other labels or windows.
