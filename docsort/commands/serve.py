@@ -94,9 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         default = setting.default if factory is MISSING else factory()
         group.add_argument(
             "--" + setting.name.replace("_", "-"),
-            type=type(default),
+            type=setting.metadata["read"],
             default=default,
-            help=f"{setting.metadata['help']} (default: {default})",
+            help=setting.metadata["help"] + ("" if default is None else f" (default: {default})"),
         )
     return parser
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from docsort.core.errors import ServingError
 from docsort.serving.child import Child
 from docsort.serving.run_dir import RunDir
-from docsort.serving.settings import ServeSettings
+from docsort.serving.settings import ServeSettings, socket_address
 from docsort.serving.templates import render
 
 _RETRY = (("Retry-After", "2"),)
@@ -44,6 +44,7 @@ def error_pages(max_body_bytes: int) -> list[ErrorPage]:
     get = (("Allow", "GET, HEAD"),)
     return [
         ErrorPage(400, "bad_request", "this is not a request that HTTP allows"),
+        ErrorPage(400, "tls_required", "this port speaks TLS; use https"),
         ErrorPage(404, "not_found", f"there is no such path; there are {paths}"),
         ErrorPage(404, "model_not_found", "no model of that name and version is served"),
         ErrorPage(405, "method_not_allowed", f"accepted: {paths}"),
@@ -56,6 +57,7 @@ def error_pages(max_body_bytes: int) -> list[ErrorPage]:
         ),
         ErrorPage(414, "uri_too_long", "the request's path is too long"),
         ErrorPage(415, "unsupported_media_type", media),
+        ErrorPage(429, "too_many_requests", "this address sends too many requests at once", _RETRY),
         ErrorPage(431, "headers_too_large", "the request's headers are too large"),
         ErrorPage(500, "internal", "the server failed on this request"),
         ErrorPage(500, "worker_failed", "the model failed or took too long; the request is lost"),
@@ -76,13 +78,17 @@ def write_config(settings: ServeSettings, run_dir: RunDir, inference_token: str)
     for error in errors:
         (run_dir.web / "errors" / error.file).write_text(error.body(), encoding="utf-8")
     (run_dir.path / "nginx").mkdir(exist_ok=True)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    if settings.tls_certificate and settings.tls_key:
+        _copy_tls(settings.tls_certificate, settings.tls_key, run_dir)
     text = render(
         "nginx.conf.j2",
         settings=settings,
         run_dir=run_dir,
         errors=errors,
-        listen=f"{host}:{settings.port}",
+        listen=socket_address(settings.host, settings.port),
+        metrics_listen=socket_address(settings.metrics_host, settings.metrics_port),
+        tls=settings.tls_certificate is not None,
+        access_log=settings.access_log or run_dir.access_log,
         user=pwd.getpwuid(0).pw_name if os.geteuid() == 0 else None,
         inference_token=inference_token,
         # a request may wait for one batch before its own
@@ -92,6 +98,13 @@ def write_config(settings: ServeSettings, run_dir: RunDir, inference_token: str)
     config.touch(mode=0o600)
     config.write_text(text, encoding="utf-8")
     return config
+
+
+def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:
+    """Into the run directory, which may be all that Nginx sees; readable by its owner alone."""
+    for source, target in ((certificate, run_dir.tls_certificate), (key, run_dir.tls_key)):
+        target.touch(mode=0o600)
+        target.write_bytes(source.read_bytes())
 
 
 def start_nginx(program: str, config: Path, run_dir: RunDir) -> Child:

@@ -45,6 +45,19 @@ class RunDir:
         return self.path / "metrics.sock"
 
     @property
+    def access_log(self) -> Path:
+        """Where Nginx writes a line a request, unless told another place."""
+        return self.path / "access.log"
+
+    @property
+    def tls_certificate(self) -> Path:
+        return self.path / "tls.crt"
+
+    @property
+    def tls_key(self) -> Path:
+        return self.path / "tls.key"
+
+    @property
     def tokens(self) -> Path:
         """Written by TorchServe into its working directory."""
         return self.path / "key_file.json"
@@ -94,7 +107,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
             keep = True  # the logs say why
             raise
         finally:
-            for place in (run_dir.temporary, run_dir.tokens):
+            for place in (run_dir.temporary, run_dir.tokens, run_dir.tls_key):
                 _remove(place)
             if not keep:
                 shutil.rmtree(path, ignore_errors=True)

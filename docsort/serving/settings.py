@@ -6,6 +6,8 @@ A setting's name is its option's; commands/serve.py makes the options of the fie
 import ipaddress
 import os
 import re
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,17 @@ from docsort.core.errors import ConfigError
 DEFAULT_STORE = Path("model_store")
 # Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
+_AT_LEAST_ONE = (
+    "workers",
+    "threads",
+    "batch_size",
+    "batch_delay_ms",
+    "queue_size",
+    "max_body_bytes",
+    "max_connections",
+    "client_connections",
+    "client_timeout_s",
+)
 
 
 def _num_cores() -> int:
@@ -23,7 +36,12 @@ def _num_cores() -> int:
 
 def _setting(default: Any, effect: str) -> Any:
     """A field that is an option too; ``effect`` is its help, and tells its unit."""
-    return field(default=default, metadata={"help": effect})
+    return field(default=default, metadata=_option(effect, type(default)))
+
+
+def _option(effect: str, read: Callable[[str], Any]) -> dict[str, Any]:
+    """``read`` makes the value of the option's text."""
+    return {"help": effect, "read": read}
 
 
 @dataclass(frozen=True)
@@ -39,33 +57,77 @@ class ServeSettings:
     port: int = _setting(1337, "TCP port to listen on")
     workers: int = _setting(1, "processes a version")
     threads: int = field(
-        default_factory=_num_cores, metadata={"help": "threads a worker; all cores unless given"}
+        default_factory=_num_cores,
+        metadata=_option("threads a worker; all cores unless given", int),
     )
     batch_size: int = _setting(32, "requests scored together, at most")
     batch_delay_ms: int = _setting(5, "milliseconds to wait for a batch to fill")
     queue_size: int = _setting(100, "requests of a version that may wait; others are answered 503")
     max_body_bytes: int = _setting(1 << 20, "bytes of a request's body, at most")
+    max_header_bytes: int = _setting(8192, "bytes of one header, and of the path, at most")
+    max_connections: int = _setting(1024, "open connections in all, TorchServe's included")
+    client_connections: int = _setting(256, "predictions under way for one address, at most")
+    rate_per_s: int = _setting(0, "predictions a second for one address; 0: no limit")
+    rate_burst: int = _setting(64, "predictions over the rate that an address may send at once")
+    client_timeout_s: int = _setting(10, "seconds that a client may send or take nothing")
     response_timeout_s: int = _setting(120, "seconds that scoring one batch may take")
     startup_timeout_s: int = _setting(120, "seconds that loading a version may take")
     drain_timeout_s: int = _setting(30, "seconds that requests in flight are waited for at the end")
+    tls_certificate: Path | None = field(
+        default=None, metadata=_option("PEM file: speak TLS, with this chain", Path)
+    )
+    tls_key: Path | None = field(
+        default=None, metadata=_option("PEM file: the certificate's private key", Path)
+    )
+    access_log: Path | None = field(
+        default=None,
+        metadata=_option("file for a JSON line a request; RUN_DIR/access.log unless given", Path),
+    )
+    metrics_host: str = _setting("127.0.0.1", "IP address for Prometheus; keep it private")
+    metrics_port: int = _setting(0, "TCP port for Prometheus; 0: RUN_DIR/metrics.sock alone")
 
     def __post_init__(self) -> None:
-        for name in ("workers", "threads", "batch_size", "queue_size", "max_body_bytes"):
+        for name in _AT_LEAST_ONE:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("response_timeout_s", "startup_timeout_s", "drain_timeout_s"):
             self._check(name, getattr(self, name) >= 1, "1 second or more")
-        self._check("batch_delay_ms", self.batch_delay_ms >= 1, "1 or more")
+        for name in ("rate_per_s", "rate_burst"):
+            self._check(name, getattr(self, name) >= 0, "0 or more")
+        # Nginx reads a request's first bytes into a buffer of 1 kB
+        self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")
         self._check("port", 0 < self.port < 65536, "1 to 65535")
-        self._check("host", _is_address(self.host), "an IP address, such as 127.0.0.1 or 0.0.0.0")
-        plain = self.run_dir.is_absolute() and _PLAIN_PATH.match(str(self.run_dir)) is not None
-        self._check("run_dir", plain, "an absolute path of letters, digits and / . _ + -")
+        self._check("metrics_port", 0 <= self.metrics_port < 65536, "0 to 65535")
+        for name in ("host", "metrics_host"):
+            accepted = "an IP address, such as 127.0.0.1 or 0.0.0.0"
+            self._check(name, _is_address(getattr(self, name)), accepted)
+        for name, path in (("run_dir", self.run_dir), ("access_log", self.access_log)):
+            plain = path is None or (path.is_absolute() and _PLAIN_PATH.match(str(path)))
+            self._check(name, bool(plain), "an absolute path of letters, digits and / . _ + -")
+        self._check_tls()
 
     @property
     def url(self) -> str:
         """Where a client on this machine reaches the endpoint."""
         address = ipaddress.ip_address(self.host)
         host = "127.0.0.1" if address.is_unspecified else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self.tls_certificate else "http"
+        return f"{scheme}://{socket_address(host, self.port)}"
+
+    def _check_tls(self) -> None:
+        """Find now what Nginx would only refuse after TorchServe has started."""
+        if self.tls_certificate is None and self.tls_key is None:
+            return
+        if self.tls_certificate is None or self.tls_key is None:
+            raise ConfigError("give both of --tls-certificate and --tls-key, or neither")
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            # an empty password, else a locked key would ask for one on the terminal
+            context.load_cert_chain(self.tls_certificate, self.tls_key, password="")
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"--tls-certificate {self.tls_certificate} with --tls-key {self.tls_key} is not "
+                f"accepted ({error}); give a PEM chain and its own key, without a passphrase"
+            ) from error
 
     def _check(self, name: str, holds: bool, accepted: str) -> None:
         if not holds:
@@ -81,6 +143,11 @@ def default_run_dir(port: int) -> Path:
     if runtime and Path(runtime).is_dir() and _PLAIN_PATH.match(runtime):
         return Path(runtime) / f"docsort-{port}"
     return Path("/tmp") / f"docsort-{os.getuid()}-{port}"  # short: sockets stand in it
+
+
+def socket_address(host: str, port: int) -> str:
+    """As URLs and Nginx write it: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _is_address(host: str) -> bool:

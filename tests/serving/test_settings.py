@@ -23,6 +23,15 @@ STORE, RUN_DIR = Path("store"), Path("/tmp/run")
         ("batch_size", 0),
         ("batch_delay_ms", 0),
         ("max_body_bytes", 0),
+        ("max_header_bytes", 1023),
+        ("max_connections", 0),
+        ("client_connections", 0),
+        ("client_timeout_s", 0),
+        ("rate_per_s", -1),
+        ("metrics_port", 65536),
+        ("metrics_host", "localhost"),
+        ("access_log", Path("/tmp/a b")),
+        ("access_log", Path("relative.log")),
         ("response_timeout_s", 0),
         ("run_dir", Path("relative")),
         ("run_dir", Path("/tmp/a b")),
@@ -33,6 +42,17 @@ def test_refused(name: str, value: Any) -> None:
     option = "--" + name.replace("_", "-")
     with pytest.raises(ConfigError, match=f"{option} .* is not accepted; it must be"):
         ServeSettings(**{"store": STORE, "run_dir": RUN_DIR, name: value})
+
+
+def test_tls_that_nginx_would_refuse_is_found_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="both of --tls-certificate and --tls-key"):
+        ServeSettings(STORE, RUN_DIR, tls_certificate=tmp_path / "a.crt")
+    (tmp_path / "a.crt").write_text("no PEM")
+    for key in ("a.crt", "missing.key"):
+        with pytest.raises(ConfigError, match=r"--tls-key .*give a PEM chain and its own key"):
+            ServeSettings(
+                STORE, RUN_DIR, tls_certificate=tmp_path / "a.crt", tls_key=tmp_path / key
+            )
 
 
 @pytest.mark.parametrize(

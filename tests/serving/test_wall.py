@@ -1,0 +1,264 @@
+"""Nginx alone, with nobody behind it: what it refuses, logs and says without TorchServe."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from docsort.serving.nginx import end_nginx, start_nginx, write_config
+from docsort.serving.programs import find_nginx
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+from tests.serving.conftest import free_port
+
+PLAIN = {"Content-Type": "text/plain"}
+PATH = "/predictions/tiny"
+
+
+@dataclass
+class Wall:
+    """A running Nginx with docsort's configuration."""
+
+    settings: ServeSettings
+    run_dir: RunDir
+
+    @property
+    def url(self) -> str:
+        return self.settings.url
+
+    def ask(self, **headers: str) -> httpx.Response:
+        return httpx.post(self.url + PATH, content="a", headers={**PLAIN, **headers})
+
+    def log(self, num: int) -> list[dict[str, Any]]:
+        """The last lines of the access log, once there are as many; written after the answer."""
+        deadline = time.monotonic() + 60
+        while True:
+            lines = self.run_dir.access_log.read_text().splitlines()
+            if len(lines) >= num:
+                return [json.loads(line) for line in lines[-num:]]
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.01)
+
+
+Open = Callable[..., Wall]
+
+
+@pytest.fixture
+def open_wall(tmp_path: Path) -> Iterator[Open]:
+    """Starts Nginx with given settings, as the supervisor does."""
+    run_dir = RunDir(tmp_path / "run", os.open(tmp_path / "lock", os.O_CREAT))
+    run_dir.web.mkdir(parents=True)
+    run_dir.open_gate.touch()
+    ended = []
+
+    def open_with(**settings: Any) -> Wall:
+        chosen = ServeSettings(Path("store"), run_dir.path, port=free_port(), **settings)
+        nginx = start_nginx(find_nginx(), write_config(chosen, run_dir, "t0ken"), run_dir)
+        ended.append(nginx)
+        deadline = time.monotonic() + 60
+        pid = run_dir.path / "nginx.pid"
+        while not (pid.exists() and pid.read_text()):  # written once it listens; -t leaves it empty
+            nginx.check()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return Wall(chosen, run_dir)
+
+    yield open_with
+    for nginx in ended:
+        end_nginx(nginx, 1)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    command += " -subj /CN=docsort -addext subjectAltName=IP:127.0.0.1"
+    files = ["-out", str(certificate), "-keyout", str(key)]
+    subprocess.run([*command.split(), *files], check=True, capture_output=True)
+    return certificate, key
+
+
+def test_every_answer_has_an_id_and_forbids_what_it_never_needs(open_wall: Open) -> None:
+    wall = open_wall()
+    for answer, status in (
+        (httpx.get(wall.url + "/livez"), 200),
+        (httpx.get(wall.url + "/readyz"), 503),
+        (httpx.get(wall.url + "/other"), 404),
+        (httpx.put(wall.url + PATH), 405),
+        (wall.ask(), 503),
+    ):
+        assert answer.status_code == status
+        for name, value in (
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Cache-Control", "no-store"),
+            ("Server", "nginx"),
+        ):
+            assert answer.headers.get_list(name) == [value], (answer.url, name)
+        assert len(answer.headers["X-Request-Id"]) == 32
+
+
+def test_a_log_line_a_request_with_no_secret_and_no_document(open_wall: Open) -> None:
+    wall = open_wall()
+    httpx.post(
+        wall.url + PATH + "?api_key=s3cret",
+        content="a private text",
+        headers={**PLAIN, "X-Request-Id": "mine-0001", "Authorization": "Bearer s3cret"},
+    )
+    httpx.get(wall.url + '/"\\%22' + "x" * 300, headers={"X-Request-Id": 'not"mine;'})
+    first, second = wall.log(2)
+    assert first["request_id"] == "mine-0001"
+    assert (first["method"], first["path"], first["status"]) == ("POST", PATH, 503)
+    assert first["client"] == "127.0.0.1"
+    assert first["request_bytes"] > 14
+    assert first["request_s"] >= 0
+    assert second["status"] == 404
+    assert len(second["path"]) == 128
+    assert len(second["request_id"]) == 32
+    said = wall.run_dir.access_log.read_text()
+    assert "s3cret" not in said
+    assert "private" not in said
+
+
+def test_bytes_that_are_no_text_leave_the_log_readable(open_wall: Open) -> None:
+    wall = open_wall()
+    with socket.create_connection(("127.0.0.1", wall.settings.port), timeout=60) as connection:
+        connection.sendall(b"GET /\xff\xfe\x00 HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == json.loads(answer.read())["error"]["code"] == 400
+    with socket.create_connection(("127.0.0.1", wall.settings.port), timeout=60) as connection:
+        connection.sendall(b"GET /a\xff\xfe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 404"
+    assert [line["path"] for line in wall.log(2)] == ["", "/a"]
+
+
+def test_over_the_rate_is_429_and_health_is_not_counted(open_wall: Open) -> None:
+    wall = open_wall(rate_per_s=1, rate_burst=3)
+    # four at once are let through; in between no more than the seconds that have passed
+    started = time.monotonic()
+    answers = [wall.ask() for _ in range(12)]
+    passed = sum(answer.status_code != 429 for answer in answers)
+    assert 4 <= passed <= 5 + time.monotonic() - started
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    for answer in refused:
+        assert answer.json()["error"]["type"] == "too_many_requests"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "X-Request-Id" in answer.headers
+    assert {httpx.get(wall.url + "/livez").status_code for _ in range(20)} == {200}
+
+
+def test_connections_of_one_address_are_bounded(open_wall: Open) -> None:
+    wall = open_wall(client_connections=2)
+    request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    waiting = (request + "Content-Length: 9\r\n\r\nabc").encode()
+    slow = [socket.create_connection(("127.0.0.1", wall.settings.port)) for _ in range(2)]
+    for connection in slow:
+        connection.sendall(waiting)
+    deadline = time.monotonic() + 60
+    while wall.ask().status_code != 429:  # until Nginx has read both
+        assert time.monotonic() < deadline
+    # another address is not concerned
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as other:
+        assert other.post(wall.url + PATH, content="a", headers=PLAIN).status_code == 503
+    for connection in slow:
+        connection.close()
+
+
+def test_a_client_that_sends_nothing_is_let_go(open_wall: Open) -> None:
+    wall = open_wall(client_timeout_s=1)
+    started = time.monotonic()
+    request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    for sent in (b"", b"GET /livez HT", (request + "Content-Length: 9\r\n\r\nabc").encode()):
+        with socket.create_connection(("127.0.0.1", wall.settings.port), timeout=60) as connection:
+            connection.sendall(sent)
+            try:
+                said = connection.recv(4096)
+            except ConnectionResetError:
+                said = b""
+            assert said == b"" or said.startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("size", [2048, 8192])
+def test_headers_up_to_the_limit_and_no_longer(open_wall: Open, size: int) -> None:
+    wall = open_wall(max_header_bytes=size)
+    name = "X: "
+    for length, status in ((size - len(name) - 2, 200), (size, 431)):
+        answer = httpx.get(wall.url + "/livez", headers={"X": "a" * length})
+        assert answer.status_code == status
+        if status == 431:
+            assert answer.json()["error"]["type"] == "headers_too_large"
+
+
+def test_tls_when_there_is_a_certificate(open_wall: Open, certificate: tuple[Path, Path]) -> None:
+    wall = open_wall(tls_certificate=certificate[0], tls_key=certificate[1])
+    assert wall.url.startswith("https://")
+    trust = ssl.create_default_context(cafile=str(certificate[0]))
+    assert httpx.get(wall.url + "/livez", verify=trust).json() == {"status": "alive"}
+    with pytest.raises(httpx.ConnectError, match="self-signed"):
+        httpx.get(wall.url + "/livez")
+    plain = httpx.get(wall.url.replace("https", "http") + "/livez")
+    assert (plain.status_code, plain.json()["error"]["type"]) == (400, "tls_required")
+    assert wall.run_dir.tls_key.stat().st_mode & 0o777 == 0o600
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.load_verify_locations(certificate[0])
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(wall.url + "/livez", verify=old)
+
+
+def test_requests_are_logged_where_one_is_told(open_wall: Open, tmp_path: Path) -> None:
+    wall = open_wall(access_log=tmp_path / "elsewhere.log")
+    httpx.get(wall.url + "/livez")
+    assert not wall.run_dir.access_log.exists()
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "elsewhere.log").read_text().endswith("\n"):
+        assert time.monotonic() < deadline
+    assert json.loads((tmp_path / "elsewhere.log").read_text())["path"] == "/livez"
+
+
+def test_the_log_is_opened_anew_on_usr1(open_wall: Open) -> None:
+    wall = open_wall()
+    httpx.get(wall.url + "/livez")
+    wall.log(1)
+    wall.run_dir.access_log.rename(wall.run_dir.path / "access.log.1")
+    os.kill(int((wall.run_dir.path / "nginx.pid").read_text()), signal.SIGUSR1)
+    deadline = time.monotonic() + 60
+    while not wall.run_dir.access_log.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    httpx.get(wall.url + "/readyz")
+    assert [line["path"] for line in wall.log(1)] == ["/readyz"]
+
+
+def test_a_crowd_of_silent_connections_leaves_room(open_wall: Open) -> None:
+    wall = open_wall()
+    silent = [socket.create_connection(("127.0.0.1", wall.settings.port)) for _ in range(300)]
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: httpx.get(wall.url + "/livez"), range(40)))
+        assert {answer.status_code for answer in answers} == {200}
+    finally:
+        for connection in silent:
+            connection.close()
