@@ -38,8 +38,20 @@ class DocumentClassification(pl.LightningModule):
     configuration, tokenizer), so that one can be evaluated with nothing else at hand.
     """
 
-    def __init__(self, pretrained: Pretrained, manifest: Manifest, settings: ModelSettings) -> None:
-        """Raises ConfigError when the window doesn't fit the encoder."""
+    class_weights: torch.Tensor | None
+
+    def __init__(
+        self,
+        pretrained: Pretrained,
+        manifest: Manifest,
+        settings: ModelSettings,
+        class_weights: torch.Tensor | None = None,
+    ) -> None:
+        """``class_weights``: fp32 (C,), see class_weights.py.
+
+        Raises:
+            ConfigError: the window doesn't fit the encoder.
+        """
         super().__init__()
         check_window(manifest.window, pretrained.encoder)
         self.manifest, self.settings, self.tokenizer = manifest, settings, pretrained.tokenizer
@@ -53,6 +65,8 @@ class DocumentClassification(pl.LightningModule):
         self.classifier.train()  # from_pretrained leaves an encoder in eval mode, without dropout
         self.val_metrics = _val_metrics(manifest)
         self.val_error = _val_error(manifest)
+        # not in checkpoints: setting and training documents say it
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, windows: DocumentWindows) -> torch.Tensor:
         """fp32 logits (D, C)."""
@@ -91,12 +105,12 @@ class DocumentClassification(pl.LightningModule):
         checkpoint["docsort"] = model_files(self.manifest, self.classifier, self.tokenizer)
 
     def loss(self, logits_DC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Cross entropy, of the labels or of each label, after label smoothing."""
-        smoothing = self.settings.label_smoothing
+        """Cross entropy, of the labels or of each label, weighted, after label smoothing."""
+        smoothing, weights_C = self.settings.label_smoothing, self.class_weights
         if self.manifest.task == "single_label":
-            return F.cross_entropy(logits_DC, targets, label_smoothing=smoothing)
+            return F.cross_entropy(logits_DC, targets, weights_C, label_smoothing=smoothing)
         smoothed_DC = targets.float() * (1 - smoothing) + smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits_DC, smoothed_DC)
+        return F.binary_cross_entropy_with_logits(logits_DC, smoothed_DC, pos_weight=weights_C)
 
 
 def _val_metrics(manifest: Manifest) -> MetricCollection:

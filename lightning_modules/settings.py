@@ -2,14 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_type_hints
+from math import isfinite
+from typing import Any, get_args, get_origin, get_type_hints
 
 from docsort.core.errors import ConfigError
 from docsort.core.pooling import make_pooling
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
 
-WORDS = {int: "a whole number", float: "a number", str: "a text", type(None): "null"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Mapping: "a number for each label",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class ModelSettings:
     ``pretrained`` and ``sha256``: see docsort/core/pretrained.py. ``license`` is the pretrained
     model's, as an SPDX name, for the model card. ``window``, ``overlap`` and
     ``max_windows``: see docsort/core/windows.py. ``dropout`` acts on the document's vector.
+    ``class_weights``: see class_weights.py; which labels there are is not known here.
     """
 
     pretrained: str
@@ -57,6 +65,7 @@ class ModelSettings:
     dropout: float
     attention_dropout: float
     label_smoothing: float
+    class_weights: str | Mapping[str, float] | None = None
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(1e-4))
 
     def __post_init__(self) -> None:
@@ -65,12 +74,22 @@ class ModelSettings:
         for name in ("dropout", "attention_dropout", "label_smoothing"):
             value = getattr(self, name)
             _check(name, value, 0 <= value < 1, "a number from 0 to below 1")
+        self._check_class_weights()
         # the exact limit needs the tokenizer's special tokens: WindowPlan checks again
         fits = 0 <= self.overlap < self.window
         _check(
             "overlap", self.overlap, fits, f"a number from 0 to below model.window={self.window}"
         )
         _check("max_windows", self.max_windows, self.max_windows >= 1, "a number from 1 up")
+
+    def _check_class_weights(self) -> None:
+        given = self.class_weights
+        accepted = "null, balanced, or a number over 0 for each label, as in {spam: 3, ham: 1}"
+        if isinstance(given, str):
+            _check("class_weights", given, given == "balanced", accepted)
+        for label, weight in given.items() if isinstance(given, Mapping) else ():
+            fits = type(weight) in (int, float) and isfinite(weight) and weight > 0
+            _check("class_weights", f"{{{label}: {weight}}}", fits, accepted)
 
     def plan(self, tokenizer: DocumentTokenizer) -> WindowPlan:
         """How documents are laid out. Raises ConfigError where overlap and window don't fit."""
@@ -87,7 +106,7 @@ class ModelSettings:
 def _check_types(settings: object, prefix: str = "") -> None:
     """Hydra hands over whatever was typed: ``model.window=abc`` is a string."""
     for name, kind in get_type_hints(type(settings)).items():
-        accepted = get_args(kind) or (kind,)
+        accepted = tuple(get_origin(each) or each for each in get_args(kind) or (kind,))
         value = getattr(settings, name)
         fits = isinstance(value, accepted) and not isinstance(value, bool)
         if not fits and not (float in accepted and type(value) is int):

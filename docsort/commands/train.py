@@ -30,6 +30,7 @@ from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel, model_card
 from docsort.report.page import write_report
 from docsort.report.results import LearningPoint, RunResults
+from lightning_modules.class_weights import make_class_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, TrainingRun
@@ -65,6 +66,13 @@ def train(config: Mapping[str, Any]) -> float:
     plan = model_settings.plan(pretrained.tokenizer)
     corpus = load_corpus(data_settings, config["seed"])
     manifest = _manifest(corpus, model_settings, pretrained, config)
+    weights = make_class_weights(
+        model_settings.class_weights,
+        corpus.labels,
+        _label_counts(corpus),
+        len(corpus.train),
+        corpus.task,
+    )
     sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
     console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
     found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
@@ -73,7 +81,7 @@ def train(config: Mapping[str, Any]) -> float:
         f"linear baseline: {baseline.metrics['baseline/test/accuracy']:.4f} test accuracy"
     )
 
-    module = DocumentClassification(pretrained, manifest, model_settings)
+    module = DocumentClassification(pretrained, manifest, model_settings, weights)
     data = DocumentDataModule(
         corpus, pretrained.tokenizer, plan, data_settings.batch_size, config["seed"]
     )

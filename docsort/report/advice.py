@@ -117,7 +117,8 @@ def _labels_never_given(results: RunResults, findings: Findings) -> Advice | Non
     shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
     return Advice(
         f"{len(missing)} of {len(results.labels)} labels were never given to a document: {shown}.",
-        "Weight the labels by how rare they are (balanced class weights), or label more of them.",
+        "Let rare labels count as much as common ones (model.class_weights=balanced), or label "
+        "more of them.",
     )
 
 

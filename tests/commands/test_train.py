@@ -114,6 +114,8 @@ def test_sweep_ends_with_one_table(
         ("trainer.precision=17-mixed", "17-mixed"),
         ("model.window=abc", r"model\.window=abc.*a whole number"),
         ("model.optimizer.lr=fast", r"model\.optimizer\.lr=fast.*a number"),
+        ("model.class_weights=even", r"model\.class_weights=even.*balanced"),
+        ("model.class_weights={sport: 0}", r"model\.class_weights=\{sport: 0\}.*over 0"),
         ("seed=abc", "seed=abc"),
         ("patience=0", "patience=0"),
     ],
