@@ -12,6 +12,7 @@ VERBS = {
     "evaluate": "score a bundle or a checkpoint on labelled data",
     "archive": "pack a bundle into an archive (.mar) in the model store",
     "serve": "serve archives by TorchServe behind Nginx on port 1337",
+    "keys": "make and remove the API keys of a server",
     "classify": "classify documents by a bundle or by a server",
     "score": "classify a whole file",
 }

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.table import Table
 from docsort.core.errors import ConfigError, DataError, RequestError
 
 EXCERPT_CHARACTERS = 60
+API_KEY_VARIABLE = "DOCSORT_API_KEY"  # not an option: those show in process lists
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +29,12 @@ def main(argv: list[str]) -> int:
         from docsort.serving.client import classify_at
 
         answers = classify_at(
-            arguments.url, arguments.model, texts, arguments.version, arguments.top_k
+            arguments.url,
+            arguments.model,
+            texts,
+            arguments.version,
+            arguments.top_k,
+            os.environ.get(API_KEY_VARIABLE),
         )
     if arguments.json:
         for answer in answers:
@@ -44,7 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--bundle", metavar="DIR", help="the bundle that docsort train wrote")
-    where.add_argument("--url", help="a server, as http://127.0.0.1:1337; needs --model")
+    where.add_argument(
+        "--url",
+        help=f"a server, as http://127.0.0.1:1337; needs --model; its key: ${API_KEY_VARIABLE}",
+    )
     parser.add_argument(
         "--model", metavar="NAME", help="with --url: the model's name on the server"
     )

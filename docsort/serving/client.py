@@ -20,6 +20,7 @@ def classify_at(
     texts: Sequence[str],
     version: str | None = None,
     top_k: int | None = None,
+    api_key: str | None = None,
 ) -> list[dict[str, Any]]:
     """The endpoint's answers to ``texts``, in their order; sent in parts that it accepts.
 
@@ -30,8 +31,9 @@ def classify_at(
     """
     parameters = {} if top_k is None else {"parameters": {"top_k": top_k}}
     path = "/".join([url.rstrip("/"), "predictions", model, *([version] if version else [])])
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     answers: list[dict[str, Any]] = []
-    with httpx.Client(timeout=_TIMEOUT_S) as client:
+    with httpx.Client(timeout=_TIMEOUT_S, headers=headers) as client:
         for part in _parts(texts):
             body = json.dumps({"inputs": part, **parameters}).encode()
             answers.extend(_classify_part(client, path, body, len(part), len(answers)))

@@ -45,6 +45,12 @@ def error_pages(max_body_bytes: int) -> list[ErrorPage]:
     return [
         ErrorPage(400, "bad_request", "this is not a request that HTTP allows"),
         ErrorPage(400, "tls_required", "this port speaks TLS; use https"),
+        ErrorPage(
+            401,
+            "unauthorized",
+            "give an API key of this server: Authorization: Bearer KEY, or X-Api-Key: KEY",
+            (("WWW-Authenticate", "Bearer"),),
+        ),
         ErrorPage(404, "not_found", f"there is no such path; there are {paths}"),
         ErrorPage(404, "model_not_found", "no model of that name and version is served"),
         ErrorPage(405, "method_not_allowed", f"accepted: {paths}"),
@@ -65,6 +71,7 @@ def error_pages(max_body_bytes: int) -> list[ErrorPage]:
         ErrorPage(
             503, "not_ready", "a model has no worker yet that gave its golden answers", _RETRY
         ),
+        ErrorPage(503, "keys_unreadable", "the server cannot read its API keys", _RETRY),
         ErrorPage(503, "unavailable", "the model server does not answer", _RETRY),
         ErrorPage(504, "timed_out", "the model did not answer in time"),
         ErrorPage(507, "out_of_memory", "the model had too little memory for this request"),

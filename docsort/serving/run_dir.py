@@ -45,6 +45,11 @@ class RunDir:
         return self.path / "metrics.sock"
 
     @property
+    def gatekeeper(self) -> Path:
+        """Where Nginx asks whose key a request bears."""
+        return self.path / "gatekeeper.sock"
+
+    @property
     def access_log(self) -> Path:
         """Where Nginx writes a line a request, unless told another place."""
         return self.path / "access.log"
@@ -95,7 +100,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
     try:
         _clear(path)
         run_dir = RunDir(path, lock)
-        for place in (run_dir.inference, run_dir.management, run_dir.metrics):
+        for place in (run_dir.inference, run_dir.management, run_dir.metrics, run_dir.gatekeeper):
             check_socket_path(place)
         # TorchServe numbers its workers' sockets from 9000 up.
         check_socket_path(run_dir.temporary / ".ts.sock.99999")

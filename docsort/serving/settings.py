@@ -79,6 +79,9 @@ class ServeSettings:
     tls_key: Path | None = field(
         default=None, metadata=_option("PEM file: the certificate's private key", Path)
     )
+    api_keys: Path | None = field(
+        default=None, metadata=_option("file of `docsort keys`: answer predictions to these", Path)
+    )
     access_log: Path | None = field(
         default=None,
         metadata=_option("file for a JSON line a request; RUN_DIR/access.log unless given", Path),

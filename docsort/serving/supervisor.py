@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from docsort.core.errors import DocsortError, ServingError
 from docsort.serving.child import Child
+from docsort.serving.gatekeeper import gatekeeper
 from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import check_port, find_java, find_nginx, find_torchserve
 from docsort.serving.run_dir import RunDir, held_run_dir
@@ -67,7 +68,10 @@ class Supervisor:
         Raises:
             ServingError: something could not be started, or ended by itself.
         """
-        with held_run_dir(self.settings.run_dir, keep_run_dir) as run_dir:
+        with (
+            held_run_dir(self.settings.run_dir, keep_run_dir) as run_dir,
+            gatekeeper(run_dir.gatekeeper, self.settings.api_keys, self.report),
+        ):
             children: list[Child] = []
             try:
                 with self._start(run_dir, children) as api:

@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from docsort.serving.gatekeeper import gatekeeper
+from docsort.serving.keys import add_key, remove_key
 from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
@@ -226,6 +228,61 @@ def test_tls_when_there_is_a_certificate(open_wall: Open, certificate: tuple[Pat
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(httpx.ConnectError):
         httpx.get(wall.url + "/livez", verify=old)
+
+
+def test_predictions_are_for_those_with_a_key(open_wall: Open, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    key = add_key(keys, "alice")
+    reports: list[str] = []
+    wall = open_wall(api_keys=keys)
+    with gatekeeper(wall.run_dir.gatekeeper, keys, reports.append):
+        for headers in (
+            {},
+            {"Authorization": "Bearer " + key[:-1]},
+            {"Authorization": f"Basic {key}"},
+            {"X-Api-Key": key.upper()},
+        ):
+            answer = wall.ask(**headers)
+            assert (answer.status_code, answer.json()["error"]["type"]) == (401, "unauthorized")
+            assert answer.headers.get_list("WWW-Authenticate") == ["Bearer"]
+        # let in, where nobody is yet
+        for headers in ({"Authorization": f"bearer {key}"}, {"X-Api-Key": key}):
+            assert wall.ask(**headers).json()["error"]["type"] == "unavailable"
+        assert [line["key"] for line in wall.log(6)] == ["", "", "", "", "alice", "alice"]
+        assert httpx.get(wall.url + "/livez").status_code == 200
+        # not from outside
+        assert httpx.get(wall.url + "/gatekeeper").status_code == 404
+
+        remove_key(keys, "alice")
+        assert wall.ask(**{"X-Api-Key": key}).status_code == 401
+        bob = add_key(keys, "bob")
+        assert wall.ask(**{"X-Api-Key": bob}).json()["error"]["type"] == "unavailable"
+        assert reports == []
+        keys.write_text("spoilt")
+        answer = wall.ask(**{"X-Api-Key": bob})
+        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
+        assert "keys.txt, line 1" in reports[0]
+    answer = wall.ask(**{"X-Api-Key": bob})  # nobody to ask
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
+    said = wall.run_dir.access_log.read_text() + (wall.run_dir.path / "nginx.log").read_text()
+    assert key not in said
+    assert bob not in said
+
+
+def test_a_body_without_a_key_is_not_read(open_wall: Open, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    add_key(keys, "alice")
+    wall = open_wall(api_keys=keys)
+    with gatekeeper(wall.run_dir.gatekeeper, keys, print):
+        request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+        with socket.create_connection(("127.0.0.1", wall.settings.port), timeout=60) as connection:
+            connection.sendall((request + "Content-Length: 1000000\r\n\r\n").encode())
+            assert connection.recv(12) == b"HTTP/1.1 401"
+
+
+def test_no_one_is_asked_where_there_are_no_keys(open_wall: Open) -> None:
+    config = (open_wall().run_dir.path / "nginx.conf").read_text()
+    assert "auth_request" not in config
 
 
 def test_requests_are_logged_where_one_is_told(open_wall: Open, tmp_path: Path) -> None:

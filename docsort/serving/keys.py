@@ -1,0 +1,98 @@
+"""API keys: a file of names and hashes, and whether a key is one of them. Knows no HTTP.
+
+A line is ``NAME SHA256-OF-THE-KEY``; ``#`` begins a comment. Keys are 256 random bits of our own
+making, so that a plain SHA-256 cannot be guessed back; passwords would need a slow hash.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docsort.core.errors import ConfigError
+from docsort.serving.mar import NAME, NAME_RULE
+from docsort.serving.wanted import write_atomically
+
+_PREFIX = "docsort_"  # so that scanners for leaked secrets can know one
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def hash_of(key: str) -> str:
+    """What the file holds of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def add_key(file: Path, name: str) -> str:
+    """Make a key, write its hash, return the key, which nothing remembers. Raises ConfigError."""
+    hashes = read_keys(file) if file.exists() else {}
+    if not NAME.match(name):
+        raise ConfigError(f"the key's name {name!r} is not accepted; it must be {NAME_RULE}")
+    if name in hashes:
+        raise ConfigError(f"{file} has a key named {name}; remove it first, or choose another name")
+    key = _PREFIX + secrets.token_urlsafe(32)
+    _write(file, {**hashes, name: hash_of(key)})
+    return key
+
+
+def remove_key(file: Path, name: str) -> None:
+    """Running servers refuse the key from their next request on. Raises ConfigError."""
+    hashes = read_keys(file)
+    if name not in hashes:
+        raise ConfigError(f"{file} has no key named {name}; it has {', '.join(hashes) or 'none'}")
+    _write(file, {other: kept for other, kept in hashes.items() if other != name})
+
+
+def read_keys(file: Path) -> dict[str, str]:
+    """Hashes by name. Raises ConfigError, which names the line but never what stands in it."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"the API keys {file} cannot be read ({error}); `docsort keys add NAME --file {file}` "
+            "makes the file"
+        ) from error
+    hashes: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        content = line.partition("#")[0].split()
+        if not content:
+            continue
+        if len(content) != 2 or not NAME.match(content[0]) or not _SHA256.fullmatch(content[1]):
+            raise ConfigError(f"{file}, line {number}, is not NAME and a SHA-256 in hex")
+        if content[0] in hashes:
+            raise ConfigError(f"{file}, line {number}, names a key that stands above already")
+        hashes[content[0]] = content[1]
+    return hashes
+
+
+@dataclass
+class KeyRing:
+    """The file's keys as it is now: read again whenever it has changed."""
+
+    file: Path
+    _read: tuple[int, int, int] | None = None  # of which state of the file the names are
+    _names: dict[str, str] = field(default_factory=dict)  # by hash
+
+    def name_of(self, key: str) -> str | None:
+        """Whose key this is; None if nobody's. Raises ConfigError: then nobody is let in."""
+        self._follow()
+        presented = hash_of(key)
+        # each is compared, in the same time whether or not it is the one
+        found = [n for h, n in self._names.items() if hmac.compare_digest(h, presented)]
+        return found[0] if found else None
+
+    def _follow(self) -> None:
+        try:
+            said = self.file.stat()
+        except OSError as error:
+            raise ConfigError(f"the API keys {self.file} cannot be read ({error})") from error
+        state = (said.st_mtime_ns, said.st_size, said.st_ino)
+        if state != self._read:
+            self._names = {kept: name for name, kept in read_keys(self.file).items()}
+            self._read = state
+
+
+def _write(file: Path, hashes: dict[str, str]) -> None:
+    text = "".join(f"{name} {kept}\n" for name, kept in hashes.items())
+    write_atomically(file, "# docsort's API keys: names and SHA-256 of keys\n" + text)
