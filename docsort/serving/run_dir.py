@@ -78,6 +78,14 @@ class RunDir:
         return self.path / "web"
 
     @property
+    def page(self) -> Path:
+        return self.web / "page.html"
+
+    @property
+    def openapi(self) -> Path:
+        return self.web / "openapi.json"
+
+    @property
     def open_gate(self) -> Path:
         """While this file is there, Nginx passes predictions on."""
         return self.web / "open"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from docsort.core.errors import ServingError
-from docsort.serving.nginx import error_pages, start_nginx, write_config
+from docsort.serving.error_pages import error_pages
+from docsort.serving.nginx import start_nginx, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings

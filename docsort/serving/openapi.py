@@ -1,0 +1,250 @@
+"""The contract of port 1337 for programs: an OpenAPI 3.1 document, served at /openapi.json.
+
+Statuses and messages are taken from where they are answered: Nginx's error pages and core/rest.py.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import docsort
+from docsort.core.rest import MAX_DOCUMENTS
+from docsort.serving.error_pages import ErrorPage
+from docsort.serving.mar import NAME
+from docsort.serving.settings import ServeSettings
+
+_TEXT = {
+    "type": "string",
+    "pattern": r"\S",
+    "description": "A document: any length that the body's limit allows, at least one word.",
+}
+_PARAMETERS = {
+    "type": ["object", "null"],
+    "properties": {
+        "top_k": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "description": "How many labels `scores` holds; all of them unless given.",
+        }
+    },
+    "additionalProperties": False,
+}
+_SCORE = {"type": "number", "minimum": 0, "maximum": 1}
+# What the handler refuses by itself; all else is Nginx's.
+_REFUSED_BY_HANDLER = {
+    400: "not UTF-8, or not JSON",
+    422: "well-formed but not acceptable; one bad entry refuses its list, and index names it",
+}
+_NOT_OF_PREDICTIONS = ("not_found", "method_not_allowed", "tls_required", "uri_too_long")
+
+
+def openapi(settings: ServeSettings, errors: Sequence[ErrorPage]) -> dict[str, Any]:
+    """The document, for JSON; with security where ``settings`` ask for API keys."""
+    predict = "/predictions/{name}"
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "docsort",
+            "version": docsort.__version__,
+            "summary": "Documents in, label probabilities and a receipt of what was read out.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            predict: {"post": _predict(settings, errors, "the default version", ["name"])},
+            predict + "/{version}": {
+                "post": _predict(settings, errors, "one version", ["name", "version"])
+            },
+            "/livez": {"get": _get("Alive", {200: _json({"$ref": "#/components/schemas/Alive"})})},
+            "/readyz": {
+                "get": _get(
+                    "Ready: every default version has a worker that gave its golden answers",
+                    {
+                        200: _json({"$ref": "#/components/schemas/Ready"}),
+                        503: _error("not ready", retry=True),
+                    },
+                )
+            },
+            "/openapi.json": {"get": _get("This document", {200: _json({"type": "object"})})},
+            "/": {
+                "get": _get(
+                    "A page to paste a document into",
+                    {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+                )
+            },
+        },
+        "components": {"schemas": _schemas()},
+    }
+    if settings.api_keys:
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+        }
+    return document
+
+
+def _predict(
+    settings: ServeSettings, errors: Sequence[ErrorPage], which: str, names: list[str]
+) -> dict[str, Any]:
+    """One of the two operations that classify."""
+    refusals = {status: [message] for status, message in _REFUSED_BY_HANDLER.items()}
+    for error in errors:
+        if error.type not in _NOT_OF_PREDICTIONS and (error.status != 401 or settings.api_keys):
+            refusals.setdefault(error.status, []).append(error.message)
+    operation: dict[str, Any] = {
+        "operationId": "classify" if len(names) == 1 else "classifyByVersion",
+        "summary": f"Classify documents by {which}",
+        "description": f"Bodies of up to {settings.max_body_bytes} bytes, with a Content-Length.",
+        "parameters": [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {
+                    "type": "string",
+                    "pattern": "^" + NAME.pattern.removesuffix(r"\Z") + "$",
+                },
+            }
+            for name in names
+        ],
+        "requestBody": {"required": True, "content": _bodies()},
+        "responses": {
+            "200": _described("predictions", _json({"$ref": "#/components/schemas/Answer"})),
+            **{
+                str(status): _error("; or ".join(messages), retry=status in (429, 503))
+                for status, messages in sorted(refusals.items())
+            },
+        },
+    }
+    if settings.api_keys:
+        operation["security"] = [{"bearer": []}, {"apiKey": []}]
+    return operation
+
+
+def _bodies() -> dict[str, Any]:
+    ref = {"$ref": "#/components/schemas/Request"}
+    return {
+        "text/plain": {"schema": _TEXT, "example": "The mean of two samples differs."},
+        "application/json": {
+            "schema": ref,
+            "examples": {
+                "text": {"value": {"text": "The mean of two samples differs."}},
+                "list": {
+                    "value": {
+                        "inputs": ["Invert a square matrix.", "Resample by month."],
+                        "parameters": {"top_k": 1},
+                    }
+                },
+            },
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    inputs = {
+        "oneOf": [
+            _TEXT,
+            {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_DOCUMENTS},
+        ]
+    }
+    prediction = {"$ref": "#/components/schemas/Prediction"}
+    count = {"type": "integer", "minimum": 0}
+    return {
+        "Request": {
+            "oneOf": [
+                _object({"text": _TEXT, "parameters": _PARAMETERS}, ["text"]),
+                _object({"inputs": inputs, "parameters": _PARAMETERS}, ["inputs"]),
+            ]
+        },
+        "Answer": {
+            "description": "One object for a single text; a list, in order, for a list.",
+            "oneOf": [prediction, {"type": "array", "items": prediction, "minItems": 1}],
+        },
+        "Prediction": {
+            "type": "object",
+            "properties": {
+                "label": {"type": "string", "description": "single-label models"},
+                "score": _SCORE,
+                "labels": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "multi-label models: those over their thresholds",
+                },
+                "scores": {
+                    "type": "array",
+                    "items": _object({"label": {"type": "string"}, "score": _SCORE}),
+                    "description": "highest first",
+                },
+                "receipt": _object({"tokens": count, "tokens_read": count, "windows": count}),
+                "model": _object({"name": {"type": "string"}, "version": {"type": "string"}}),
+            },
+            "required": ["scores", "receipt", "model"],
+            "oneOf": [{"required": ["label", "score"]}, {"required": ["labels"]}],
+            "unevaluatedProperties": False,
+        },
+        "Error": _object(
+            {
+                "error": {
+                    "type": "object",
+                    "properties": {
+                        "code": {"type": "integer"},
+                        "type": {"type": "string", "description": "a stable word for programs"},
+                        "message": {"type": "string", "description": "what is accepted"},
+                        "index": {**count, "description": "the refused entry of a list"},
+                    },
+                    "required": ["code", "type", "message"],
+                    "additionalProperties": False,
+                }
+            }
+        ),
+        "Alive": _object({"status": {"const": "alive"}}),
+        "Ready": {
+            "type": "object",
+            "properties": {
+                "status": {"const": "ready"},
+                "models": {
+                    "type": "object",
+                    "additionalProperties": {
+                        "type": "object",
+                        "properties": {
+                            "default": {"type": "string"},
+                            "versions": {"type": "array", "items": {"type": "string"}},
+                        },
+                        "required": ["default", "versions"],
+                    },
+                },
+            },
+            "required": ["status", "models"],
+        },
+    }
+
+
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    """An object with no other properties; all of these are there unless told otherwise."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties) if required is None else required,
+        "additionalProperties": False,
+    }
+
+
+def _get(summary: str, responses: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    described = {str(status): _described(summary, said) for status, said in responses.items()}
+    return {"summary": summary, "responses": described}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _described(description: str, response: dict[str, Any]) -> dict[str, Any]:
+    request_id = {"schema": {"type": "string"}, "description": "stands in the server's log too"}
+    headers = {"X-Request-Id": request_id, **response.get("headers", {})}
+    return {"description": description, **response, "headers": headers}
+
+
+def _error(message: str, retry: bool) -> dict[str, Any]:
+    said = _json({"$ref": "#/components/schemas/Error"})
+    if retry:
+        seconds = {"type": "integer", "minimum": 1}
+        said["headers"] = {"Retry-After": {"required": True, "schema": seconds}}
+    return _described(message, said)

@@ -1,0 +1,87 @@
+"""The contract's description is true: schemathesis asks the running server what it allows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from docsort.core.rest import parse_request
+from docsort.serving.error_pages import error_pages
+from docsort.serving.openapi import openapi
+from docsort.serving.settings import ServeSettings
+from tests.serving.conftest import RunningServer
+
+# A schema cannot say which names are served, nor that top_k is bounded by a model's labels and
+# that control characters alone make no word.
+CONFIG = """
+[parameters]
+name = "tiny"
+version = "1.0"
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "422"]
+"""
+SETTINGS = ServeSettings(Path("store"), Path("/tmp/run"))
+
+
+def violations(url: str, description: str, folder: Path, *options: str) -> tuple[int, str]:
+    """What schemathesis says, seeded; 0 where it finds none."""
+    config = folder / "schemathesis.toml"
+    config.write_text(CONFIG)
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
+    options = ("--checks=all", "--seed=1", "--no-color", "--url", url, *options)
+    said = subprocess.run(
+        [*command, description, *options], capture_output=True, text=True, cwd=folder, check=False
+    )
+    return said.returncode, said.stdout + said.stderr
+
+
+def test_the_server_does_what_its_description_says(server: RunningServer, tmp_path: Path) -> None:
+    status, said = violations(
+        server.url, f"{server.url}/openapi.json", tmp_path, "--max-examples=20"
+    )
+    assert status == 0, said
+    assert "No issues found" in said
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_schemathesis_would_find_what_is_not_so(server: RunningServer, tmp_path: Path) -> None:
+    described = httpx.get(f"{server.url}/openapi.json").json()
+    described["components"]["schemas"]["Prediction"]["required"].append("colour")
+    (tmp_path / "spoilt.json").write_text(json.dumps(described))
+    status, said = violations(
+        server.url, "spoilt.json", tmp_path, "--phases=examples", "--max-examples=1"
+    )
+    assert status == 1
+    assert "Response violates schema: 2" in said
+
+
+def test_its_examples_are_requests_that_the_handler_reads() -> None:
+    for path in ("/predictions/{name}", "/predictions/{name}/{version}"):
+        bodies = described()["paths"][path]["post"]["requestBody"]["content"]
+        parse_request(bodies["text/plain"]["example"].encode(), "text/plain")
+        for example in bodies["application/json"]["examples"].values():
+            parse_request(json.dumps(example["value"]).encode(), "application/json")
+
+
+def test_every_error_of_a_prediction_is_described() -> None:
+    responses = described()["paths"]["/predictions/{name}"]["post"]["responses"]
+    elsewhere = {405, 414}
+    statuses = {page.status for page in error_pages(1)} | {200, 400, 422}
+    assert set(responses) == {str(status) for status in statuses - elsewhere - {401}}
+
+
+@pytest.mark.parametrize("keys", [None, Path("keys.txt")])
+def test_keys_are_asked_for_where_there_are_some(keys: Path | None) -> None:
+    document = described(keys)
+    operation = document["paths"]["/predictions/{name}"]["post"]
+    assert ("security" in operation) == ("401" in operation["responses"]) == (keys is not None)
+    assert ("securitySchemes" in document["components"]) == (keys is not None)
+
+
+def described(keys: Path | None = None) -> dict[str, Any]:
+    settings = ServeSettings(SETTINGS.store, SETTINGS.run_dir, api_keys=keys)
+    return openapi(settings, error_pages(settings.max_body_bytes))
