@@ -13,9 +13,11 @@ from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
 from docsort.data.audit import Audit, audit, refuse_leaks
 from docsort.data.corpus import Corpus
+from docsort.data.documents import Documents
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
 from docsort.data.token_lengths import Reading
+from docsort.report.audit_page import write_audit_page
 from lightning_modules.settings import ModelSettings
 
 
@@ -31,9 +33,7 @@ def run(config: Mapping[str, Any]) -> float:
     tokenizer = DocumentTokenizer.load(locate(model.pretrained))
     plan = model.plan(tokenizer)
     corpus = load_corpus(settings, config["seed"])
-    found = audit_corpus(corpus, settings, tokenizer, plan, output_dir())
-    print(f"audit   {output_dir() / 'audit.json'}")
-    return float(found.num_documents)
+    return float(audit_corpus(corpus, settings, tokenizer, plan, output_dir()).num_documents)
 
 
 def audit_corpus(
@@ -43,12 +43,18 @@ def audit_corpus(
     plan: WindowPlan,
     folder: Path,
 ) -> Audit:
-    """Audit, write audit.json, print it short. Raises DataError when a given test file leaks."""
+    """Audit; write audit.json and audit.html; print it short, and where the page is.
+
+    Raises:
+        DataError: a given test file leaks.
+    """
     reading = Reading(lambda texts: [len(ids) for ids in tokenizer.encode(texts)], plan)
     console = Console()
     with console.status("auditing the documents"):
         found = audit(corpus, settings.audit_rows, reading)
     found.write(folder / "audit.json")
+    write_audit_page(folder / "audit.html", found, Documents(corpus).text_at)
     print_audit(found, console)
+    print(f"audit   {folder / 'audit.html'}")
     refuse_leaks(found, settings.max_leak_share)
     return found

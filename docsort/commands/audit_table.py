@@ -1,16 +1,10 @@
-"""An audit as a short table for the terminal. Computes nothing that the audit doesn't hold."""
-
-from collections.abc import Iterator
+"""An audit as a short table on the terminal. Computes nothing."""
 
 from rich.console import Console
 from rich.table import Table
 
 from docsort.data.audit import Audit
-from docsort.data.documents import Found
-from docsort.data.naming import counted_names, shortened
-
-Line = tuple[str, str, str]
-MAX_ROWS = 5
+from docsort.report.audit_lines import audit_lines
 
 
 def print_audit(audit: Audit, console: Console | None = None) -> None:
@@ -23,97 +17,8 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
         (console or Console()).print(note, markup=False)
 
 
-def audit_lines(audit: Audit) -> list[Line]:
-    """(check, count, meaning), for a table or a page."""
-    return [
-        *_row_lines(audit),
-        *_label_lines(audit),
-        *_copy_lines(audit),
-        *_length_lines(audit),
-        ("looks like a wrong encoding", *_found(audit.wrong_encoding)),
-        (f"another language than {audit.language or 'any'}", *_found(audit.other_language)),
-        ("suspected label errors", f"{audit.label_errors.count}", _suspicion(audit)),
-    ]
-
-
 def _title(audit: Audit) -> str:
     told = f"{audit.name}: {audit.num_documents:,} documents"
     if audit.sampled < audit.num_documents:
         told += f"; near-duplicates, lengths, texts and labels on a sample of {audit.sampled:,}"
     return told
-
-
-def _row_lines(audit: Audit) -> Iterator[Line]:
-    sizes = ", ".join(f"{name} {count:,}" for name, count in audit.documents.items())
-    yield "documents", f"{audit.num_documents:,}", sizes
-    # A reason may hold a label, and there may be thousands of rare ones.
-    dropped = counted_names(audit.dropped)
-    yield "rows left out", f"{sum(audit.dropped.values())}", dropped
-
-
-def _label_lines(audit: Audit) -> Iterator[Line]:
-    totals = {
-        label: sum(counts[label] for counts in audit.labels.values())
-        for label in audit.labels["train"]
-    }
-    rarest, commonest = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
-    yield (
-        "labels",
-        f"{len(totals)}",
-        f"commonest {shortened(commonest)} ({totals[commonest]:,}), "
-        f"rarest {shortened(rarest)} ({totals[rarest]:,})",
-    )
-
-
-def _copy_lines(audit: Audit) -> Iterator[Line]:
-    copies = audit.copies
-    for what, counts in (("exact copies", copies.exact), ("near-duplicates", copies.near)):
-        inside = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-        yield f"{what} inside a split", f"{sum(counts.values())}", inside
-    for name, leaks in copies.leaks.items():
-        rows = ", ".join(map(str, leaks.exact_rows[:MAX_ROWS]))
-        more = ", …" if len(leaks.exact_rows) > MAX_ROWS else ""
-        yield (
-            f"{name} documents that stand in earlier splits",
-            f"{len(leaks.exact_rows)}",
-            f"{leaks.share:.2%} of {name}: rows {rows}{more}" if rows else "",
-        )
-        yield f"{name} documents nearly in earlier splits", *_found(leaks.near)
-    yield "one text, different labels", *_found(copies.conflicts)
-
-
-def _length_lines(audit: Audit) -> Iterator[Line]:
-    tokens = audit.tokens
-    if tokens is None:
-        return
-    middle, last = tokens.percentiles["50"], tokens.percentiles["100"]
-    yield (
-        f"longer than a window of {tokens.window} tokens",
-        f"{tokens.several_windows}",
-        f"of {tokens.documents:,}; median {middle}, longest {last:,} tokens",
-    )
-    yield (
-        f"read only in part (over {tokens.max_windows} windows)",
-        f"{tokens.read_in_part}",
-        "raise model.max_windows or model.window to read them whole" if tokens.read_in_part else "",
-    )
-
-
-def _suspicion(audit: Audit) -> str:
-    if audit.label_errors.count == 0:
-        return ""
-    # Where the model itself is often wrong, most of what it suspects is right (label_errors.py).
-    worth = "likeliest first" if audit.baseline_accuracy > 0.8 else "most will be right"
-    return (
-        f"{worth}: {_places(audit.label_errors)}; suspected by a linear model that is right on "
-        f"{audit.baseline_accuracy:.0%} of the documents it has not seen"
-    )
-
-
-def _found(found: Found) -> tuple[str, str]:
-    return f"{found.count}", _places(found)
-
-
-def _places(found: Found) -> str:
-    named = ", ".join(f"{place['split']} {place['row']}" for place in found.places[:MAX_ROWS])
-    return named + (", …" if found.count > MAX_ROWS else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from docsort.data.documents import Documents, Found
+from docsort.data.documents import MAX_NAMED, Documents, Found
 from docsort.data.duplicates import duplicate_clusters, duplicates_across, exact_clusters
 from docsort.data.labels import Ints
 from docsort.data.rows import BATCH_ROWS
@@ -51,7 +51,7 @@ def find_copies(documents: Documents, given: frozenset[str], sample: Ints) -> Co
             for name in ("val", "test")
             if name in given
         },
-        conflicts=documents.found(_conflicting(cluster_D, documents.label_key_D)),
+        conflicts=_conflicts(documents, cluster_D),
     )
 
 
@@ -94,9 +94,14 @@ def _leaks(documents: Documents, cluster_D: Ints, name: str, sample: Ints) -> Le
     )
 
 
-def _conflicting(cluster_D: Ints, label_key_D: Ints) -> Ints:
-    """Positions of documents whose exact copies carry other labels, copies side by side."""
-    pairs = np.unique(np.stack([cluster_D, label_key_D]), axis=1)[0]
+def _conflicts(documents: Documents, cluster_D: Ints) -> Found:
+    """Documents whose exact copies carry other labels, copies side by side, each with its own."""
+    pairs = np.unique(np.stack([cluster_D, documents.label_key_D]), axis=1)[0]
     labels_K = np.bincount(pairs, minlength=int(cluster_D.max()) + 1)
     positions = np.flatnonzero(labels_K[cluster_D] > 1)
-    return positions[np.argsort(cluster_D[positions], kind="stable")]
+    positions = positions[np.argsort(cluster_D[positions], kind="stable")]
+    details: list[dict[str, object]] = [
+        {"label": [label] if isinstance(label, str) else label}
+        for label in documents.dataset.select(positions[:MAX_NAMED])["label"]
+    ]
+    return documents.found(positions, details)

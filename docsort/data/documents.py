@@ -64,6 +64,12 @@ class Documents:
         texts: list[str] = self.dataset.select(positions)["text"][:]
         return texts
 
+    def text_at(self, split: str, row: int) -> str:
+        """The text of a place."""
+        at = np.flatnonzero(self.where(split) & (self.row_D == row))[0]
+        text: str = self.dataset[int(at)]["text"]
+        return text
+
     def sample(self, size: int) -> Ints:
         """Ascending positions of at most ``size`` documents, always the same ones."""
         if len(self) <= size:

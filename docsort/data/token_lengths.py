@@ -22,9 +22,9 @@ class Reading:
 class TokenLengths:
     """Content tokens a document, of ``documents`` that were looked at.
 
-    ``several_windows`` don't fit into one window; ``read_in_part`` exceed ``max_windows`` windows,
-    beyond which nothing is read. The histogram's ``edges`` (one more than ``counts``) are in
-    tokens, even on a logarithmic scale.
+    ``several_windows`` don't fit into one window, which holds ``capacity`` of them;
+    ``read_in_part`` exceed ``max_windows`` windows, which hold ``limit``. The histogram's ``edges``
+    (one more than ``counts``) are in tokens, even on a logarithmic scale.
     """
 
     documents: int
@@ -34,6 +34,8 @@ class TokenLengths:
     read_in_part: int
     window: int
     max_windows: int
+    capacity: int
+    limit: int
     edges: tuple[float, ...]
     counts: tuple[int, ...]
 
@@ -52,6 +54,8 @@ def token_lengths(texts: Sequence[str], reading: Reading) -> TokenLengths:
         read_in_part=int((read < lengths).sum()),
         window=plan.window,
         max_windows=plan.max_windows,
+        capacity=plan.capacity,
+        limit=plan.capacity + (plan.max_windows - 1) * plan.step,
         edges=tuple(edges.round(2).tolist()),
         counts=tuple(np.histogram(np.maximum(lengths, 1), edges)[0].tolist()),
     )

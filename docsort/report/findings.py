@@ -17,6 +17,7 @@ from docsort.report.curves import (
     coverage,
     precision_recall,
 )
+from docsort.report.excerpts import excerpt_of
 from docsort.report.intervals import Intervals, bootstrap
 from docsort.report.metrics import (
     Array,
@@ -33,7 +34,6 @@ from docsort.report.results import RunResults
 
 MAX_MISTAKES = 12
 MAX_CONFUSIONS = 8
-EXCERPT_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _mistakes(results: RunResults, predicted: Array) -> tuple[Mistake, ...]:
     return tuple(
         Mistake(
             row=None if results.rows is None else int(results.rows[d]),
-            excerpt=_excerpt(results.texts[d]),
+            excerpt=excerpt_of(results.texts[d]),
             true=_names(truth_DC[d], results.labels),
             predicted=_names(predicted_DC[d], results.labels),
             score=float(wrongness[d]),
@@ -208,11 +208,3 @@ def _wrongness(results: RunResults, truth_DC: BoolArray, predicted_DC: BoolArray
 
 def _names(held: BoolArray, labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(labels[c] for c in np.flatnonzero(held))
-
-
-def _excerpt(text: str) -> str:
-    """The text's beginning on one line; cut before folding, for documents may be huge."""
-    folded = " ".join(text[: 4 * EXCERPT_CHARACTERS].split())
-    if len(folded) <= EXCERPT_CHARACTERS and len(text) <= 4 * EXCERPT_CHARACTERS:
-        return folded
-    return folded[:EXCERPT_CHARACTERS].rstrip() + " …"

@@ -1,20 +1,19 @@
 """Findings to one self-contained HTML page; computes nothing but what a table shows.
 
-The page runs no script and loads nothing: its content security policy forbids both. Document texts
-and labels are untrusted; jinja2 escapes all but the charts, which hold neither.
+Document texts and labels are untrusted; jinja2 escapes all but the charts, which hold neither.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from docsort.report import charts
 from docsort.report.advice import advise
 from docsort.report.curves import PrecisionRecall
 from docsort.report.findings import Findings
+from docsort.report.html import html_environment
 from docsort.report.intervals import Interval
 from docsort.report.results import RunResults
 
@@ -70,7 +69,7 @@ def write_report(path: Path, results: RunResults, findings: Findings) -> None:
 def render_report(results: RunResults, findings: Findings) -> str:
     """The page as text; the same results and what was measured of them give the same text."""
     return (
-        _environment()
+        html_environment()
         .get_template("report.html.j2")
         .render(
             results=results,
@@ -87,20 +86,6 @@ def render_report(results: RunResults, findings: Findings) -> str:
             provenance=list(_flat(results.provenance)),
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("docsort.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f}%"
-    environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
-    environment.filters["count"] = lambda value: f"{value:,}"
-    return environment
 
 
 def _headlines(results: RunResults, findings: Findings) -> list[Headline]:

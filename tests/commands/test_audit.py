@@ -18,7 +18,9 @@ def test_audit_writes_and_prints(
     assert found["dropped"] == {"test: empty text": 1}
     assert found["tokens"]["window"] == 16
     assert "suspected label errors" in out
-    assert f"audit   {tmp_path / 'audit.json'}" in out
+    assert f"audit   {tmp_path / 'audit.html'}" in out
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert 'data-chart="token-lengths"' in page
 
 
 def leaking(folder: Path, num_leaked: int) -> tuple[Path, Path]:

@@ -23,6 +23,7 @@ def test_files_of_a_run(trained: Trained) -> None:
         "predictions.parquet",
         "report.html",
         "audit.json",
+        "audit.html",
         "checkpoints",
         ".hydra",
     } <= names

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from docsort.commands.audit_table import audit_lines, print_audit
+from docsort.commands.audit_table import print_audit
 from docsort.core.errors import DataError
 from docsort.core.windows import WindowPlan
 from docsort.data import documents
@@ -19,6 +19,7 @@ from docsort.data.corpus import Corpus
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
 from docsort.data.token_lengths import Reading
+from docsort.report.audit_lines import audit_lines
 from tests.data.conftest import csv_of, distinct_text
 
 Write = Callable[[str, str | bytes], str]

@@ -6,10 +6,11 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from docsort.report import charts
+from docsort.report import audit_charts, charts
 from docsort.report.calibration import Reliability
 from docsort.report.curves import Coverage, LengthBin, PrecisionRecall
 from docsort.report.results import LearningPoint
+from tests.report.audits import LENGTHS
 
 POINTS = (
     LearningPoint(0.5, 5, train_loss=1.0),
@@ -29,6 +30,10 @@ DRAWN = {
         [PrecisionRecall("$a$ <b>", STEPS, 1 - STEPS, 0.5)] * 5,
         [PrecisionRecall("$a$ <b>", STEPS, 1 - STEPS, 0.5)] * 3,
     ),
+    "label-counts": lambda: audit_charts.label_counts(
+        {"train": [90, 3, 1], "val": [9, 1, 0], "test": [20, 1, 1]}
+    ),
+    "token-lengths": lambda: audit_charts.token_histogram(LENGTHS),
     "length": lambda: charts.length_bars([LengthBin(1, 9, 40, 1.0, 0.91, 1.0)] * 6),
 }
 
@@ -60,3 +65,9 @@ def test_every_reference_has_its_target():
 def test_one_point_of_training_is_still_seen():
     one = charts.learning_losses([LearningPoint(1, 10, train_loss=0.5, val_loss=0.4)])
     assert one.count("<use") >= 2
+
+
+@pytest.mark.parametrize("counts", [[1], [5, 4], [1000, 1], list(range(300, 0, -1))])
+def test_label_counts_of_any_number_and_spread(counts):
+    drawn = audit_charts.label_counts({"train": counts, "val": counts, "test": counts})
+    assert drawn.count("<path") > 3

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from docsort.report.findings import EXCERPT_CHARACTERS, MAX_MISTAKES, measure
+from docsort.report.excerpts import EXCERPT_CHARACTERS
+from docsort.report.findings import MAX_MISTAKES, measure
 from docsort.report.metrics import document_metrics
 
 

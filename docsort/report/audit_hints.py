@@ -1,0 +1,130 @@
+"""What in an audit to see to before training, each hint from something that was counted."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from docsort.data.audit import Audit
+from docsort.data.naming import counted_names
+from docsort.report.advice import Advice
+
+FEW_DOCUMENTS = 20
+MUCH_RARER = 20
+MANY_COPIES = 0.05
+# Where the linear model is oftener wrong, most of what it suspects is right (label_errors.py).
+TRUSTED_ACCURACY = 0.8
+
+
+def audit_hints(audit: Audit) -> tuple[Advice, ...]:
+    """Hints, those that make figures wrong first; empty when nothing stands out."""
+    rules: tuple[Callable[[Audit], Advice | None], ...] = (
+        _leaks,
+        _conflicts,
+        _copies,
+        _rows_left_out,
+        _few_documents,
+        _imbalance,
+        _read_in_part,
+        _label_errors,
+        _odd_texts,
+    )
+    return tuple(hint for rule in rules if (hint := rule(audit)) is not None)
+
+
+def _leaks(audit: Audit) -> Advice | None:
+    counts = {n: len(leaks.exact_rows) for n, leaks in audit.copies.leaks.items()}
+    told = [f"{count:,} {name} documents" for name, count in counts.items() if count]
+    if not told:
+        return None
+    return Advice(
+        f"{' and '.join(told)} stand in an earlier split too: figures on them flatter.",
+        "Take them out of one side. Training reports test metrics with and without them, and stops "
+        "above data.max_leak_share.",
+    )
+
+
+def _conflicts(audit: Audit) -> Advice | None:
+    count = audit.copies.conflicts.count
+    if not count:
+        return None
+    return Advice(
+        f"{count:,} documents share their text with another one that has a different label.",
+        "Decide which label is right, or allow several labels a document (data.label_separator).",
+    )
+
+
+def _copies(audit: Audit) -> Advice | None:
+    count, documents = audit.copies.exact["train"], audit.documents["train"]
+    if count < MANY_COPIES * documents:
+        return None
+    return Advice(
+        f"{count:,} of {documents:,} training documents are exact copies of others there.",
+        "Leave them out: they cost time, and count their labels several times.",
+    )
+
+
+def _rows_left_out(audit: Audit) -> Advice | None:
+    if not audit.dropped:
+        return None
+    return Advice(
+        f"{sum(audit.dropped.values()):,} rows were left out: {counted_names(audit.dropped)}.",
+        "Mend the file if they should count; data.bad_rows=refuse stops at the first.",
+    )
+
+
+def _few_documents(audit: Audit) -> Advice | None:
+    few = {label: n for label, n in audit.labels["train"].items() if n < FEW_DOCUMENTS}
+    if not few:
+        return None
+    rarest = dict(sorted(few.items(), key=lambda pair: pair[1]))
+    return Advice(
+        f"{len(few)} labels have fewer than {FEW_DOCUMENTS} training documents: "
+        f"{counted_names(rarest, most=5)}.",
+        "Label more of them, or merge labels; with so few, figures for each say little.",
+    )
+
+
+def _imbalance(audit: Audit) -> Advice | None:
+    counts = list(audit.labels["train"].values())
+    ratio = max(counts) / max(1, min(counts))
+    if ratio < MUCH_RARER:
+        return None
+    return Advice(
+        f"The commonest label has {ratio:,.0f} times as many training documents as the rarest.",
+        "Judge by macro F1, where all labels count the same; model.class_weights=balanced makes "
+        "them count the same in training.",
+    )
+
+
+def _read_in_part(audit: Audit) -> Advice | None:
+    tokens = audit.tokens
+    if tokens is None or not tokens.read_in_part:
+        return None
+    longest = tokens.percentiles["100"]
+    step = (tokens.limit - tokens.capacity) // max(1, tokens.max_windows - 1) or tokens.capacity
+    needed = 1 + int(np.ceil((longest - tokens.capacity) / step))
+    return Advice(
+        f"{tokens.read_in_part:,} of {tokens.documents:,} documents are longer than "
+        f"{tokens.max_windows} windows and would be read only in part.",
+        f"To read the longest ({longest:,} tokens) whole: model.max_windows={needed}.",
+    )
+
+
+def _label_errors(audit: Audit) -> Advice | None:
+    if not audit.label_errors.count or audit.baseline_accuracy < TRUSTED_ACCURACY:
+        return None
+    return Advice(
+        f"{audit.label_errors.count:,} labels look wrong to a linear model that never saw them.",
+        "Read the likeliest ones below, and mend what is wrong.",
+    )
+
+
+def _odd_texts(audit: Audit) -> Advice | None:
+    garbled, foreign = audit.wrong_encoding.count, audit.other_language.count
+    if not garbled and not foreign:
+        return None
+    return Advice(
+        f"{garbled:,} texts look like a wrong encoding, {foreign:,} like another language.",
+        "Read the file in the encoding it was written in; for other languages choose a model that "
+        "knows them.",
+    )
