@@ -1,4 +1,7 @@
-"""What watches a run: speed, and the learning curve's rows. Changes nothing in the training."""
+"""What watches a run: speed, and the learning curve's rows. Changes nothing in the training.
+
+Both stand in checkpoints, so that a resumed run's figures are those of the whole run.
+"""
 
 import time
 from typing import Any
@@ -15,6 +18,9 @@ class Speed(pl.Callback):
         self.documents = self.tokens = 0
         self.seconds = 0.0
         self._since = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._since = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._since = time.perf_counter()
@@ -35,6 +41,13 @@ class Speed(pl.Callback):
         self._since = now
         self.documents += batch.windows.num_documents * trainer.world_size
         self.tokens += batch.num_tokens * trainer.world_size
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"documents": self.documents, "tokens": self.tokens, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.documents, self.tokens = state_dict["documents"], state_dict["tokens"]
+        self.seconds = state_dict["seconds"]
 
     def metrics(self) -> dict[str, float]:
         seconds = max(self.seconds, 1e-9)
@@ -80,3 +93,9 @@ class LearningCurve(pl.Callback):
             }
             | {f"val_{name}": value for name, value in figures.items()}
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": list(self.rows), "losses": list(self._losses)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self._losses = list(state_dict["rows"]), list(state_dict["losses"])

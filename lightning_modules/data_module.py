@@ -47,8 +47,19 @@ class DocumentDataModule(pl.LightningDataModule):
         """``batch_size``: documents a step and process."""
         super().__init__()
         self._corpus, self._tokenizer, self._plan = corpus, tokenizer, plan
-        self._batch_size, self._seed = batch_size, seed
+        self.batch_size, self._seed = batch_size, seed
         self.splits: dict[str, Dataset] = {}
+        self._place = {"epoch": 0, "drawn": 0}
+        self._sampler: SimilarLengthBatches | None = None
+
+    # Lightning would also ask the loader for its place, but restores that too late where, as here,
+    # the schedule asks how many steps there will be (Trainer.estimated_stepping_batches).
+    def state_dict(self) -> dict[str, int]:
+        """The place in the current epoch, for checkpoints."""
+        return self._sampler.state_dict() if self._sampler else self._place
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self._place = state_dict
 
     def setup(self, stage: str) -> None:
         """Tokenise both splits, once; the validation split whole, however long its documents."""
@@ -61,12 +72,19 @@ class DocumentDataModule(pl.LightningDataModule):
         trainer = self.trainer
         sampler = SimilarLengthBatches(
             train.with_format("numpy")["num_tokens"][:],
-            self._batch_size,
+            self.batch_size,
             self._seed,
             rank=trainer.global_rank if trainer else 0,
             num_processes=trainer.world_size if trainer else 1,
         )
-        return DataLoader(train, batch_sampler=sampler, collate_fn=self._collate)
+        sampler.load_state_dict(self._place)
+        self._sampler = sampler
+        return DataLoader(
+            train,
+            batch_sampler=sampler,
+            collate_fn=self._collate,
+            generator=torch.Generator(),  # its own: a loader draws from it whenever it begins
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         # longest first: a batch too large for the memory is found in the sanity check
@@ -74,16 +92,19 @@ class DocumentDataModule(pl.LightningDataModule):
         longest_first = np.argsort(val.with_format("numpy")["num_tokens"][:], kind="stable")[::-1]
         val = val.select(longest_first)
         if self.trainer and self.trainer.world_size > 1:
-            val = val.shard(self.trainer.world_size, self.trainer.global_rank)
+            val = val.shard(self.trainer.world_size, self.trainer.global_rank, contiguous=False)
         return DataLoader(
-            val, batch_size=self._batch_size * EVAL_BATCH_FACTOR, collate_fn=self._collate
+            val,
+            batch_size=self.batch_size * EVAL_BATCH_FACTOR,
+            collate_fn=self._collate,
+            generator=torch.Generator(),
         )
 
     def batches_by_length(self) -> list[Batch]:
         """All training documents, each once, in batches of similar length."""
         train = self.splits["train"]
         order = np.argsort(train.with_format("numpy")["num_tokens"][:], kind="stable")
-        size = self._batch_size * EVAL_BATCH_FACTOR
+        size = self.batch_size * EVAL_BATCH_FACTOR
         starts = range(0, len(order), size)
         return [self._collate(list(train.select(order[at : at + size]))) for at in starts]
 

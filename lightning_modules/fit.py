@@ -1,31 +1,55 @@
 """One training run: Lightning's Trainer with what watches it. Knows no files but checkpoints."""
 
-import logging
-import warnings
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    RichProgressBar,
-)
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 
-from docsort.core.bundle import Manifest
-from docsort.core.errors import ConfigError
+from docsort.core.errors import ConfigError, StoppedError
 from lightning_modules.callbacks import LearningCurve, Speed
-from lightning_modules.checkpoints import classifier_state, manifest_of, read_weights
+from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.choice import STANDING, Choice
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart
+from lightning_modules.loggers import ContinuedCSVLogger
+from lightning_modules.memory import out_of_memory_as_error
+from lightning_modules.processes import group_ends_with_block
+from lightning_modules.resume import AUTO, CHECKPOINTS, read_stopped
+from lightning_modules.snapshots import LAST, BestCheckpoint, Snapshots
+from lightning_modules.step_seeds import StepSeeds
+from lightning_modules.stop_signals import StopSignals
+from lightning_modules.stopping import Stopping
+from lightning_modules.trainer import make_trainer
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run begins, ends and is kept.
+
+    Attributes:
+        seed: of dropout and whatever else a step draws.
+        patience: validations in a row clearly worse than the best before training ends.
+        checkpoint_minutes: between checkpoints within an epoch; every epoch ends with one.
+    """
+
+    seed: int
+    patience: int = 3
+    checkpoint_minutes: float = 5.0
+
+    def __post_init__(self) -> None:
+        if type(self.seed) is not int:
+            raise ConfigError(f"seed={self.seed} is not accepted; give a whole number")
+        if type(self.patience) is not int or self.patience < 1:
+            raise ConfigError(f"patience={self.patience} is not accepted; give a number from 1 up")
+        minutes = self.checkpoint_minutes
+        if type(minutes) not in (int, float) or not minutes >= 0:
+            raise ConfigError(
+                f"checkpoint_minutes={minutes} is not accepted; give a number from 0 up"
+            )
 
 
 @dataclass(frozen=True)
@@ -35,7 +59,6 @@ class Fitted:
     best_checkpoint: Path
     learning_curve: list[dict[str, float]]
     metrics: dict[str, float]
-    is_first_process: bool
 
 
 class TrainingRun:
@@ -45,102 +68,78 @@ class TrainingRun:
         self,
         trainer_settings: Mapping[str, Any],
         folder: Path,
-        patience: int,
+        settings: RunSettings,
         resume: Path | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         """Make the Trainer.
 
         Args:
             trainer_settings: arguments of pytorch_lightning.Trainer.
             folder: checkpoints and logs go here.
-            patience: validations in a row clearly worse than the best before training ends.
+            settings: see there.
             resume: a checkpoint to go on from; new ones are written beside it.
+            callbacks: what else watches the run.
 
         Raises:
             ConfigError: a trainer setting that this machine can't do.
             BundleError: ``resume`` is no checkpoint of ours.
         """
-        if type(patience) is not int or patience < 1:
-            raise ConfigError(f"patience={patience} is not accepted; give a number from 1 up")
-        self._resume = resume
-        self._resumed = manifest_of(read_weights(resume)) if resume else None
-        # in the same folder, else Lightning forgets which checkpoint was the best so far
-        checkpoints = resume.absolute().parent if resume else folder / "checkpoints"
-        self._checkpoints = ModelCheckpoint(
-            dirpath=checkpoints,
-            filename="epoch{epoch:02d}-step{step}",
-            auto_insert_metric_name=False,
-            monitor=STANDING,
-            mode="max",
-        )
-        # a callback of its own: save_last of the one above skips epochs that are not the best
-        last = ModelCheckpoint(dirpath=checkpoints, filename="last", enable_version_counter=False)
+        self._resumed = read_stopped(resume) if resume else None
+        own = folder / CHECKPOINTS
+        checkpoints = resume.absolute().parent if resume else own
+        go_on = f"hydra.run.dir={folder} resume={AUTO}"
+        if checkpoints != own.absolute():
+            go_on = f"resume={checkpoints / LAST}"
+        self._signals = StopSignals()
+        self._best = BestCheckpoint(checkpoints, STANDING)
         self._speed, self._curve = Speed(), LearningCurve()
-        stopping = EarlyStopping(STANDING, mode="max", patience=patience)
-        watching = [
+        all_callbacks = [
             RichProgressBar(),
             HeadStart(),
+            StepSeeds(settings.seed),
             Choice(),  # before those that go by what it logs
-            stopping,
+            Stopping(settings.patience),
             self._speed,
             self._curve,
+            *callbacks,
+            self._best,
+            # the last, so that what all others know stands in it
+            Snapshots(checkpoints, settings.checkpoint_minutes, self._signals, go_on),
         ]
-        _quiet()
-        self.trainer = make_trainer(trainer_settings, folder, [*watching, self._checkpoints, last])
+        logger = ContinuedCSVLogger(folder, self._resumed.step if self._resumed else 0)
+        self.trainer = make_trainer(trainer_settings, folder, all_callbacks, logger)
+        self.is_first_process = self.trainer.is_global_zero
 
     def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
         """Train, and load the chosen checkpoint (choice.py) back into ``module``.
 
         Raises:
-            ConfigError: the checkpoint to go on from has other labels or windows.
+            ConfigError: the checkpoint to go on from is of another run, or the memory ended.
+            StorageError: the disk is full.
+            StoppedError: a signal ended the run, behind a checkpoint.
         """
-        self._check_resumed(module.manifest)
-        self.trainer.fit(module, data, ckpt_path=str(self._resume) if self._resume else None)
-        best = Path(self._checkpoints.best_model_path)
+        if self._resumed:
+            self._resumed.check_same(module.manifest)
+        with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
+            self._run_trainer(module, data)
+        best = Path(self._best.best_model_path)
         module.classifier.load_state_dict(classifier_state(read_weights(best)))
-        metrics = {**self._speed.metrics(), "train/epochs": float(self.trainer.current_epoch)}
-        return Fitted(best, self._curve.rows, metrics, self.trainer.is_global_zero)
-
-    def _check_resumed(self, manifest: Manifest) -> None:
-        before = self._resumed
-        for what in ("labels", "task", "window", "overlap", "max_windows", "pooling"):
-            if before is not None and getattr(before, what) != getattr(manifest, what):
-                raise ConfigError(
-                    f"resume={self._resume}: its {what} are not this run's; go on with the data "
-                    "and the model settings that it was trained with"
-                )
-
-
-def make_trainer(
-    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback]
-) -> pl.Trainer:
-    """A Trainer, deterministic where torch can be. Raises ConfigError for what it refuses."""
-    if settings.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            f"trainer.accelerator={settings['accelerator']}: this machine has no GPU that "
-            "torch can use; accepted here: trainer=cpu"
+        epochs = self._curve.rows[-1]["epoch"]
+        return Fitted(
+            best, self._curve.rows, {**self._speed.metrics(), "train/epochs": float(epochs)}
         )
-    try:
-        return pl.Trainer(
-            **settings,
-            default_root_dir=folder,
-            logger=CSVLogger(folder, name="logs", version=""),
-            callbacks=callbacks,
-            enable_model_summary=False,
-            use_distributed_sampler=False,  # the batch sampler shares out by itself
-        )
-    except (TypeError, ValueError, MisconfigurationException) as error:
-        raise ConfigError(f"a trainer setting is not accepted: {error}") from error
 
-
-def _quiet() -> None:
-    """Keep Lightning's advertisements and advice that doesn't hold here off the terminal."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    # the collate function only lays out windows: worker processes would cost more than they spare
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    # a resumed run writes beside the checkpoints that it goes on from
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
-    # a small table is no mistake
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
-    # Lightning 2.6 with torch 2.13
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    def _run_trainer(self, module: DocumentClassification, data: DocumentDataModule) -> None:
+        try:
+            checkpoint = self._resumed.checkpoint if self._resumed else None
+            self.trainer.fit(module, data, ckpt_path=checkpoint)
+            self.trainer.strategy.barrier()
+        except StoppedError:
+            if self.is_first_process:
+                raise
+            sys.exit(0)  # the first process tells how it ended
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None  # Lightning ends the process with status 1
+            raise

@@ -33,7 +33,11 @@ class HeadStart(pl.Callback):
         assert isinstance(data, DocumentDataModule)
         few = len(data.splits["train"]) <= MAX_DOCUMENTS
         if few and trainer.ckpt_path is None:
-            fit_head(module, *frozen_vectors(module, data))
+            if trainer.is_global_zero:
+                fit_head(module, *frozen_vectors(module, data))
+            # other machines may add up in another order
+            for parameter in module.classifier.head.parameters():
+                parameter.data = trainer.strategy.broadcast(parameter.data)
 
 
 def frozen_vectors(

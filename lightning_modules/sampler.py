@@ -13,8 +13,9 @@ CHUNK_BATCHES = 50
 class SimilarLengthBatches(Sampler[list[int]]):
     """Each epoch, every document once, in batches of similar length, in random order.
 
-    The order is a pure function of seed and epoch. Several processes cut the same batches and
-    each takes its share of every one, so that all make the same number of steps.
+    The order is a pure function of seed and epoch, so that a place in an epoch is all that a
+    resumed run needs to know. Several processes cut the same batches and each takes its share of
+    every one, so that all make the same number of steps.
     """
 
     def __init__(
@@ -29,7 +30,8 @@ class SimilarLengthBatches(Sampler[list[int]]):
         self._lengths = np.minimum(np.asarray(lengths), np.iinfo(np.int32).max)
         self._global_batch = batch_size * num_processes
         self._seed, self._rank, self._num_processes = seed, rank, num_processes
-        self._epoch = 0
+        self._epoch = self._drawn = 0
+        self._go_on_from = {"epoch": 0, "drawn": 0}
 
     @property
     def sampler(self) -> "SimilarLengthBatches":
@@ -46,8 +48,20 @@ class SimilarLengthBatches(Sampler[list[int]]):
         return max(1, num_batches - (0 < rest < self._num_processes))
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self._global_batches():
+        place = self._go_on_from
+        # an epoch after the one that was left begins at its start
+        self._drawn = place["drawn"] if place["epoch"] == self._epoch else 0
+        for batch in self._global_batches()[self._drawn :]:
+            self._drawn += 1
             yield [int(i) for i in batch[self._rank :: self._num_processes]]
+
+    def state_dict(self) -> dict[str, int]:
+        """The place in the current epoch: batches drawn of it."""
+        return {"epoch": self._epoch, "drawn": self._drawn}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on behind the batches that were drawn."""
+        self._go_on_from = dict(state)
 
     def _global_batches(self) -> list[np.ndarray]:
         """The epoch's batches over all processes, in their order."""

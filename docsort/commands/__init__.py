@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from docsort.core.errors import USER_ERROR, DocsortError
+from docsort.core.errors import USER_ERROR, DocsortError, StoppedError
 
 VERBS = {
     "audit": "read labelled data and tell what is wrong with it",
@@ -19,7 +19,10 @@ VERBS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; returns the exit status: 0, or 2 when the user can put the error right."""
+    """Run one verb; returns the exit status.
+
+    0, or 2 when the user can put the error right, or 130 (Ctrl-C) or 143 (SIGTERM) when stopped.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
@@ -54,6 +57,9 @@ def _run(verb: str, arguments: list[str]) -> int:
     except DocsortError as error:
         print(f"docsort {verb}: {error}", file=sys.stderr)
         return USER_ERROR
+    except StoppedError as stopped:
+        print(f"docsort {verb}: {stopped}", file=sys.stderr)
+        return stopped.exit_status
     except KeyboardInterrupt:
         print(f"docsort {verb}: stopped", file=sys.stderr)
         return 130

@@ -18,6 +18,7 @@ from rich.progress import track
 
 from docsort.commands.prediction_columns import prediction_columns
 from docsort.core.bundle import Bundle, Calibration
+from docsort.core.disk import whole_file
 from docsort.core.probabilities import Task, to_probabilities
 from docsort.core.scorer import Scorer
 from docsort.core.windows import Receipt
@@ -113,9 +114,11 @@ def write_predictions(path: Path, outcome: Outcome, scorer: Scorer) -> None:
     predictions = prediction_columns(scorer, probabilities_DC, outcome.tokens, outcome.tokens_read)
     ours = {"row": list(outcome.split["row"]), "label": list(outcome.split["label"])}
     table = pa.table({**ours, **dict(zip(predictions.column_names, predictions, strict=True))})
-    pq.write_table(table, path)
+    with whole_file(path) as stream:
+        pq.write_table(table, stream)
 
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """JSON for people too: indented, in the given order."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with whole_file(path) as stream:
+        stream.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

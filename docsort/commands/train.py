@@ -14,8 +14,17 @@ from docsort.commands.baseline_scores import BaselineScores, measure_baseline
 from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import provenance, report_lines
+from docsort.commands.run_folder import (
+    BUNDLE,
+    METRICS,
+    REPORT,
+    finished_metrics,
+    last_lines,
+    remove_unfinished,
+)
 from docsort.commands.show import metrics_table
 from docsort.core.bundle import Bundle, Calibration, Manifest, seal
+from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ConfigError
 from docsort.core.golden import write_bundle
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
@@ -33,7 +42,8 @@ from docsort.report.results import LearningPoint, RunResults
 from lightning_modules.class_weights import make_class_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.fit import Fitted, TrainingRun
+from lightning_modules.fit import Fitted, RunSettings, TrainingRun
+from lightning_modules.resume import AUTO, checkpoint_to_resume
 from lightning_modules.settings import ModelSettings
 
 MAX_GOLDEN_DOCUMENTS = 8
@@ -48,15 +58,21 @@ def main(argv: list[str]) -> int:
 
 def train(config: Mapping[str, Any]) -> float:
     """One run. Returns validation macro-F1, by which a sweep compares its runs."""
-    folder, console = output_dir(), Console()
+    folder = output_dir()
     data_settings = settings_of(DataSettings, "data", config["data"])
     model_settings = settings_of(ModelSettings.of, "model", config["model"])
-    if type(config["seed"]) is not int:
-        raise ConfigError(f"seed={config['seed']} is not accepted; give a whole number")
-    if (folder / "bundle").exists():
-        raise ConfigError(f"hydra.run.dir={folder} holds a finished run; name another folder")
-    resume = _existing(config["resume"])
-    run = TrainingRun(config["trainer"], folder, config["patience"], resume)
+    settings = RunSettings(config["seed"], config["patience"], config["checkpoint_minutes"])
+    if config["resume"] == AUTO and (finished := finished_metrics(folder)):
+        print(f"finished before\n{last_lines(folder)}")
+        return finished["val/macro_f1"]
+    if config["resume"] != AUTO and (folder / BUNDLE).exists():
+        raise ConfigError(
+            f"hydra.run.dir={folder} holds a finished run; name another folder (or resume={AUTO}, "
+            "if it was stopped while it wrote its results)"
+        )
+    resume = checkpoint_to_resume(config["resume"], folder)
+    run = TrainingRun(config["trainer"], folder, settings, resume)
+    console = Console(quiet=not run.is_first_process)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
 
     pretrained = load_pretrained(
@@ -75,23 +91,26 @@ def train(config: Mapping[str, Any]) -> float:
     )
     sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
     console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
-    found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
-    baseline = measure_baseline(corpus)
-    console.print(
-        f"linear baseline: {baseline.metrics['baseline/test/accuracy']:.4f} test accuracy"
-    )
+    if run.is_first_process:
+        write_json(folder / "provenance.json", manifest.provenance)
+        found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
+        baseline = measure_baseline(corpus)
+        figure = baseline.metrics["baseline/test/accuracy"]
+        console.print(f"linear baseline: {figure:.4f} test accuracy")
 
     module = DocumentClassification(pretrained, manifest, model_settings, weights)
     data = DocumentDataModule(
         corpus, pretrained.tokenizer, plan, data_settings.batch_size, config["seed"]
     )
     fitted = run.fit(module, data)
-    if not fitted.is_first_process:
+    if not run.is_first_process:
         return float("nan")
-    scorer = _calibrated_bundle(folder / "bundle", module, corpus, fitted)
-    metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
+    remove_unfinished(folder)
+    with full_disk_as_error(folder):
+        scorer = _calibrated_bundle(folder / BUNDLE, module, corpus, fitted)
+        metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
     metrics_table(metrics, console)
-    print(f"bundle  {folder / 'bundle'}\nreport  {folder / 'report.html'}")
+    print(last_lines(folder))
     return metrics["val/macro_f1"]
 
 
@@ -161,7 +180,6 @@ def _write_results(
     }
     if leaked.any() and not leaked.all():
         metrics |= split_metrics("test_without_leaks", test.where(~leaked), calibration)
-    write_json(folder / "metrics.json", metrics)
     write_predictions(folder / "predictions.parquet", test, scorer)
     results = RunResults(
         title=corpus.name,
@@ -175,10 +193,11 @@ def _write_results(
         provenance=report_lines(scorer.bundle.provenance),
     )
     findings = measure(results)
-    write_report(folder / "report.html", results, findings)
+    write_report(folder / REPORT, results, findings)
     model = config["model"]
     card = model_card(results, findings, BaseModel(model["pretrained"], model["license"]))
     _complete(scorer.bundle, card, metrics)
+    write_json(folder / METRICS, metrics)
     return metrics
 
 
@@ -203,9 +222,3 @@ def _learning_point(row: Mapping[str, float]) -> LearningPoint:
         val_loss=row["val_loss"],
         val_macro_f1=row["val_macro_f1"],
     )
-
-
-def _existing(checkpoint: str | None) -> Path | None:
-    if checkpoint is not None and not Path(checkpoint).is_file():
-        raise ConfigError(f"resume={checkpoint}: there is no such checkpoint")
-    return Path(checkpoint) if checkpoint else None

@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
+from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import BundleError
 from docsort.core.hashing import file_sha256
 from docsort.core.pretrained import check_window, without_pooler
@@ -215,13 +216,15 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
 
     Raises:
         BundleError: ``path`` is there already.
+        StorageError: the disk is full.
     """
     if path.exists():
         raise BundleError(f"{path} is there already; move it away, or choose another place")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        yield partial
+        with full_disk_as_error(path):
+            yield partial
         partial.chmod(0o755)
         os.replace(partial, path)
     except BaseException:

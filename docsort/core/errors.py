@@ -7,7 +7,10 @@ DocsortError                a message for the user; commands print it and exit w
 ├── BundleError             a bundle is missing, truncated, changed, or of another schema
 ├── ArchiveError            an archive (.mar) is wrong, or could not be proved
 ├── ServingError            TorchServe, Nginx, or what they need from the machine
+├── StorageError            a disk is full
 └── RequestError            one request is refused; carries its HTTP status
+
+Beside them, StoppedError: a signal ended a run that can go on; no error of anybody's.
 
 A message names the setting or file, the value received, what is accepted, and the next step.
 """
@@ -42,6 +45,22 @@ class ArchiveError(DocsortError):
 
 class ServingError(DocsortError):
     """TorchServe, Nginx, or what they need from the machine."""
+
+
+class StorageError(DocsortError):
+    """A disk is full."""
+
+
+class StoppedError(Exception):
+    """A signal ended a run; its last checkpoint is whole, and the message says how to go on.
+
+    Not a DocsortError, so that no sweep takes it for one failed job and goes on with the next.
+    """
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        # the exit status of a command that this signal ended, as shells say it
+        self.exit_status = 128 + signal_number
 
 
 class RequestError(DocsortError):

@@ -15,7 +15,7 @@ from docsort.core.pretrained import load_pretrained
 from docsort.data.corpus import Corpus
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.fit import Fitted, TrainingRun
+from lightning_modules.fit import Fitted, RunSettings, TrainingRun
 from lightning_modules.settings import ModelSettings, OptimizerSettings
 
 LABELS = ("finance", "medicine", "sport")
@@ -78,6 +78,7 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
         several: bool = False,
         seed: int = 1,
         resume: Path | None = None,
+        checkpoint_minutes: float = 5,
         settings: ModelSettings = SETTINGS,
         **trainer: Any,
     ) -> tuple[DocumentClassification, Fitted]:
@@ -91,7 +92,8 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
         module = DocumentClassification(pretrained, manifest, settings)
         plan = manifest.plan(pretrained.tokenizer)
         data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=seed)
-        training = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, 3, resume)
+        run_settings = RunSettings(seed, checkpoint_minutes=checkpoint_minutes)
+        training = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, run_settings, resume)
         return module, training.fit(module, data)
 
     return train

@@ -1,0 +1,116 @@
+"""Which checkpoint a run goes on from, and what of its settings may have changed since.
+
+Reads checkpoints, trains nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docsort.core.bundle import Manifest
+from docsort.core.errors import ConfigError
+from lightning_modules.checkpoints import manifest_of, read_weights
+from lightning_modules.snapshots import LAST
+
+AUTO = "auto"
+CHECKPOINTS = "checkpoints"
+# Settings that say where things are, how long to train, or what is shown; everything else decides
+# about the steps already made. What the files hold is compared by hash.
+_FREE = frozenset(
+    {
+        "resume",
+        "patience",
+        "checkpoint_minutes",
+        "data.train",
+        "data.val",
+        "data.test",
+        "data.dataset",
+        "data.name",
+        "model.pretrained",
+        "model.sha256",
+        "model.license",
+        "trainer.max_epochs",
+        "trainer.log_every_n_steps",
+    }
+)
+_FREE_GROUPS = ("logger.",)
+
+
+def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
+    """The checkpoint that the setting ``resume`` means for a run in ``folder``; None: begin.
+
+    Raises:
+        ConfigError: a named checkpoint is not there.
+    """
+    if resume == AUTO:
+        last = folder / CHECKPOINTS / LAST
+        return last if last.is_file() else None
+    if resume is not None and not Path(resume).is_file():
+        raise ConfigError(
+            f"resume={resume}: there is no such checkpoint; accepted: a checkpoint's file, or "
+            f"{AUTO} for the last one in hydra.run.dir, if there is one"
+        )
+    return Path(resume) if resume else None
+
+
+@dataclass(frozen=True)
+class StoppedRun:
+    """A run to go on from: its checkpoint, what it was, and the optimizer steps it had made."""
+
+    checkpoint: Path
+    manifest: Manifest
+    step: int
+
+    def check_same(self, now: Manifest) -> None:
+        """Raises ConfigError naming what differs between the stopped run and this one."""
+        before = self.manifest
+        for what in ("labels", "task", "window", "overlap", "max_windows", "pooling"):
+            if getattr(before, what) != getattr(now, what):
+                self._refuse(f"its {what} are not this run's")
+        then, today = before.provenance, now.provenance
+        if changed := _changed(then.get("config", {}), today.get("config", {})):
+            self._refuse("it was trained with " + ", ".join(changed))
+        for name, hashes in (("data", _data_hashes), ("pretrained weights", _weights_hash)):
+            if hashes(then) != hashes(today):
+                self._refuse(f"it was trained on other {name} (SHA-256)")
+
+    def _refuse(self, why: str) -> None:
+        raise ConfigError(
+            f"resume={self.checkpoint}: {why}; go on with the data and the settings that it was "
+            "trained with, or begin a new run in another hydra.run.dir"
+        )
+
+
+def read_stopped(checkpoint: Path) -> StoppedRun:
+    """Raises BundleError for a foreign or cut file."""
+    content = read_weights(checkpoint)
+    return StoppedRun(checkpoint, manifest_of(content), content["global_step"])
+
+
+def _data_hashes(provenance: Mapping[str, Any]) -> list[str]:
+    return sorted(provenance.get("data", {}).values())
+
+
+def _weights_hash(provenance: Mapping[str, Any]) -> str | None:
+    base: Mapping[str, str] = provenance.get("base_model", {})
+    return base.get("weights_sha256")
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """``key=value`` of before, for each setting that is another one now."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [
+        f"{name}={old.get(name)}"
+        for name in names
+        if name not in _FREE and not name.startswith(_FREE_GROUPS)
+    ]
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

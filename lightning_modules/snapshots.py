@@ -1,0 +1,125 @@
+"""When a run's state goes to disk to be gone on from. Knows neither what is in it nor who resumes.
+
+``last.ckpt`` is written after every epoch, and within one whenever so many minutes have passed or
+a signal asks for the end; always between two optimizer steps with nothing pending (gradients being
+accumulated, a validation), since Lightning restarts from such a place only.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+
+from docsort.core.errors import StoppedError
+from lightning_modules.stop_signals import StopSignals
+
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+
+
+class Snapshots(Checkpoint):
+    """Writes ``last.ckpt``; of its kind so that Lightning calls it when the others are done."""
+
+    def __init__(
+        self, folder: Path, every_minutes: float, signals: StopSignals, go_on: str
+    ) -> None:
+        """``go_on``: the settings that go on from here, for whoever reads how the run ended."""
+        super().__init__()
+        self._file, self._go_on = folder / LAST, go_on
+        self._every_s, self._signals = every_minutes * 60, signals
+        self._since = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._signals.watch()
+        self._since = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        due = time.monotonic() - self._since >= self._every_s
+        if _nothing_pending(trainer, batch_idx + 1) and self._any(trainer, due or self._stopping()):
+            self._save(trainer)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        # Lightning can't restart within a validation, so this goes back to the checkpoint before it
+        if self._stopping() and trainer.world_size == 1:
+            self._stop(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._save(trainer)
+
+    def _stopping(self) -> bool:
+        return self._signals.received is not None
+
+    def _any(self, trainer: pl.Trainer, wanted: bool) -> bool:
+        """Whether any process wants it: they must write together, and end together."""
+        return trainer.strategy.reduce_boolean_decision(wanted, all=False)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self._file)
+        self._since = time.monotonic()
+        if self._any(trainer, self._stopping()):
+            self._stop(trainer)
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        # only one of several processes may have got it
+        number = self._signals.received or signal.SIGTERM
+        place = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}"
+        raise StoppedError(
+            number,
+            f"stopped by {signal.Signals(number).name} in {place}; "
+            f"the same command with {self._go_on} goes on",
+        )
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """``best.ckpt``, by a figure that is highest for the validation to keep.
+
+    One name, overwritten whole: whenever the process dies, ``last.ckpt`` never names a file that
+    is gone. Its state holds names and no folders, so that a run's folder can be moved.
+    """
+
+    def __init__(self, folder: Path, monitor: str) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename=Path(BEST).stem,
+            monitor=monitor,
+            mode="max",
+            enable_version_counter=False,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return _with_paths(super().state_dict(), lambda path: Path(path).name)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        folder = str(self.dirpath)
+        super().load_state_dict(
+            _with_paths(state_dict, lambda name: str(Path(folder, name))) | {"dirpath": folder}
+        )
+
+
+def _nothing_pending(trainer: pl.Trainer, num_batches: int) -> bool:
+    """Whether a run that has done so many batches of its epoch can go on from here exactly."""
+    stepped = num_batches % trainer.accumulate_grad_batches == 0
+    ended = num_batches == trainer.num_training_batches
+    # None: validations go by the clock
+    interval = trainer.val_check_batch
+    validates = interval is not None and num_batches % interval == 0
+    return stepped and not ended and not validates
+
+
+def _with_paths(state: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A ModelCheckpoint's state with other file names and no folder."""
+    names = ("best_model_path", "kth_best_model_path", "last_model_path")
+    files = {name: change(state[name]) if state[name] else "" for name in names}
+    best = {change(path): score for path, score in state["best_k_models"].items()}
+    return {**state, **files, "dirpath": "", "best_k_models": best}

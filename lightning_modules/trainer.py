@@ -1,0 +1,55 @@
+"""Lightning's Trainer from settings, and what it needs to be left alone with. Trains nothing."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+
+from docsort.core.errors import ConfigError
+from lightning_modules.checkpoint_io import WholeCheckpoints
+
+
+def make_trainer(
+    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], logger: Logger
+) -> pl.Trainer:
+    """A Trainer, deterministic where torch can be. Raises ConfigError for what it refuses."""
+    if settings.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"trainer.accelerator={settings['accelerator']}: this machine has no GPU that "
+            "torch can use; accepted here: trainer=cpu"
+        )
+    _quiet()
+    try:
+        return pl.Trainer(
+            **settings,
+            default_root_dir=folder,
+            logger=logger,
+            callbacks=callbacks,
+            plugins=[WholeCheckpoints()],
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # the batch sampler shares out by itself
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"a trainer setting is not accepted: {error}") from error
+
+
+def _quiet() -> None:
+    """Keep Lightning's advertisements and advice that doesn't hold here off the terminal."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # the collate function only lays out windows: worker processes would cost more than they spare
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # a resumed run writes beside the checkpoints that it goes on from
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
+    # it is: the data module keeps its place
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # a small table is no mistake
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
+    # Lightning 2.6 with torch 2.13
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")

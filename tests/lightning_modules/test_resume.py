@@ -1,0 +1,199 @@
+"""A run that dies anywhere goes on to the same weights, bit for bit, and the same figures.
+
+160 documents in batches of 8 and two epochs: 40 steps.
+"""
+
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from docsort.core.bundle import Manifest
+from docsort.core.errors import ConfigError
+from lightning_modules.callbacks import Speed
+from lightning_modules.choice import Choice
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.fit import Fitted
+from lightning_modules.resume import StoppedRun, checkpoint_to_resume
+from lightning_modules.step_seeds import StepSeeds
+from tests.lightning_modules.conftest import Run
+
+LAST = "checkpoints/last.ckpt"
+Trained = tuple[DocumentClassification, Fitted]
+Break = Callable[..., None]
+
+
+@pytest.mark.parametrize("at", [1, 19, 20, 38])
+def test_from_any_step(run: Run, broken: Break, tmp_path: Path, at: int) -> None:
+    """Within an epoch, before its last batch, between two epochs, before the last batch of all."""
+    whole = run("whole", log_every_n_steps=1)
+    broken(at, checkpoint_minutes=0, log_every_n_steps=1)
+    resumed = run("broken", resume=tmp_path / "broken" / LAST, log_every_n_steps=1)
+    assert_same(whole, resumed)
+    rows = [(tmp_path / name / "logs" / "metrics.csv").read_text() for name in ("whole", "broken")]
+    assert rows[0] == rows[1]
+
+
+def test_from_an_older_checkpoint(run: Run, broken: Break, tmp_path: Path) -> None:
+    """Steps behind the last checkpoint are made again, to the same end."""
+    whole = run("whole")
+    broken(35)  # the first epoch's checkpoint is the last
+    assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST))
+
+
+def test_with_gradients_accumulated_and_validations_within_epochs(
+    run: Run, broken: Break, tmp_path: Path
+) -> None:
+    settings = {"accumulate_grad_batches": 3, "val_check_interval": 0.5, "checkpoint_minutes": 0}
+    whole = run("whole", **settings)
+    assert len(whole[1].learning_curve) == 4
+    broken(14, **settings)
+    assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST, **settings))
+
+
+def test_several_deaths_and_another_folder(run: Run, broken: Break, tmp_path: Path) -> None:
+    """A run's folder can be moved between two lives: its checkpoints name files by name."""
+    whole = run("whole")
+    broken(25, checkpoint_minutes=0)
+    shutil.move(tmp_path / "broken", tmp_path / "elsewhere")
+    last = tmp_path / "elsewhere" / LAST
+    broken(30, folder="elsewhere", checkpoint_minutes=0, resume=last)
+    assert_same(whole, run("elsewhere", resume=last))
+
+
+def test_a_run_that_had_stopped_early_stays_stopped(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standings = iter([1, -1, -1, -1])
+    monkeypatch.setattr(Choice, "standing", lambda *_: next(standings))
+    stopped = run(max_epochs=9)
+    assert stopped[1].metrics["train/epochs"] == 4
+    again = run(max_epochs=9, resume=tmp_path / "run" / LAST)
+    assert_same(stopped, again)
+
+
+def test_figures_of_a_resumed_run_are_those_of_all_of_it(
+    run: Run, broken: Break, tmp_path: Path
+) -> None:
+    broken(30, checkpoint_minutes=0)
+    before = torch.load(tmp_path / "broken" / LAST, weights_only=True)["callbacks"]["Speed"]
+    _, fitted = run("broken", resume=tmp_path / "broken" / LAST)
+    assert [(row["epoch"], row["step"]) for row in fitted.learning_curve] == [(1, 20), (2, 40)]
+    assert before["documents"] == 30 * 8
+    assert fitted.metrics["train/seconds"] > before["seconds"] > 0
+    documents = fitted.metrics["train/docs_per_s"] * fitted.metrics["train/seconds"]
+    assert documents == pytest.approx(2 * 160)
+
+
+def test_the_head_is_not_fitted_again(
+    run: Run, broken: Break, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken(5, checkpoint_minutes=0)
+
+    def again(*_: object) -> None:
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr("lightning_modules.head_start.fit_head", again)
+    run("broken", resume=tmp_path / "broken" / LAST)
+
+
+def test_dropout_follows_from_the_step(run: Run) -> None:
+    """Whatever was drawn before, and another in another step."""
+    seeds, trainer = StepSeeds(1), SimpleNamespace(global_rank=0, current_epoch=0)
+    drawn = []
+    for batch in (0, 0, 1):
+        seeds.on_train_batch_start(trainer, None, None, batch)  # type: ignore[arg-type]
+        drawn.append((torch.rand(1).item(), np.random.rand(), random.random()))
+    assert drawn[0] == drawn[1]
+    assert all(a != b for a, b in zip(drawn[0], drawn[2], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "refused"),
+    [
+        ("model", {"optimizer": {"lr": 2}}, r"model\.optimizer\.lr=1"),
+        ("trainer", {"max_epochs": 9}, None),
+        ("data", {"train": "moved.csv", "batch_size": 8}, None),
+        ("data", {"train": "data.csv", "batch_size": 9}, r"data\.batch_size=8"),
+    ],
+)
+def test_settings_of_another_run(setting: str, value: dict[str, Any], refused: str | None) -> None:
+    config = {
+        "model": {"optimizer": {"lr": 1}},
+        "trainer": {"max_epochs": 2},
+        "data": {"train": "data.csv", "batch_size": 8},
+    }
+    provenance = {"config": config, "data": {"data.csv": "00"}}
+    before = Manifest("single_label", ("a", "b"), 16, 4, 4, provenance=provenance)
+    stopped = StoppedRun(Path("last.ckpt"), before, 1)
+    changed = {**provenance, "config": {**config, setting: value}}
+    now = replace(before, provenance=changed)
+    with pytest.raises(ConfigError, match=refused) if refused else nullcontext():
+        stopped.check_same(now)
+
+
+def test_other_documents(tmp_path: Path) -> None:
+    before = Manifest("single_label", ("a", "b"), 16, 4, 4, provenance={"data": {"a.csv": "00"}})
+    now = replace(before, provenance={"data": {"a.csv": "01"}})
+    with pytest.raises(ConfigError, match="other data"):
+        StoppedRun(Path("last.ckpt"), before, 1).check_same(now)
+
+
+def test_which_checkpoint(tmp_path: Path) -> None:
+    assert checkpoint_to_resume(None, tmp_path) is None
+    assert checkpoint_to_resume("auto", tmp_path) is None
+    last = tmp_path / LAST
+    last.parent.mkdir()
+    last.touch()
+    assert checkpoint_to_resume("auto", tmp_path) == last
+    assert checkpoint_to_resume(str(last), tmp_path / "other") == last
+    with pytest.raises(ConfigError, match=r"nowhere\.ckpt"):
+        checkpoint_to_resume("nowhere.ckpt", tmp_path)
+
+
+class PowerCutError(Exception):
+    """Ends a run without any chance to save."""
+
+
+@pytest.fixture
+def broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Run until the start of batch ``at``, counted from 0 over all epochs: there the power goes."""
+
+    def until(at: int, folder: str = "broken", **settings: Any) -> None:
+        def cut(self: Speed, trainer: pl.Trainer, *_: object) -> None:
+            if trainer.fit_loop.total_batch_idx == at:
+                raise PowerCutError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Speed, "on_train_batch_start", cut)
+            with pytest.raises(PowerCutError):
+                run(folder, **settings)
+
+    return until
+
+
+def assert_same(one: Trained, other: Trained) -> None:
+    """Bit for bit: the chosen weights, the last ones, the optimizer; and the learning curve."""
+    mine, others = tensors(one), tensors(other)
+    assert mine.keys() == others.keys()
+    assert [name for name in mine if not torch.equal(mine[name], others[name])] == []
+    assert one[1].learning_curve == other[1].learning_curve
+
+
+def tensors(trained: Trained) -> dict[str, torch.Tensor]:
+    module, fitted = trained
+    last = torch.load(fitted.best_checkpoint.with_name("last.ckpt"), weights_only=True)
+    found = {f"best {name}": tensor for name, tensor in module.state_dict().items()}
+    found |= {f"last {name}": tensor for name, tensor in last["state_dict"].items()}
+    for number, state in last["optimizer_states"][0]["state"].items():
+        found |= {f"optimizer {number} {name}": tensor for name, tensor in state.items()}
+    return found
