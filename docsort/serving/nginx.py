@@ -17,10 +17,12 @@ from docsort.serving.web import write_web
 
 
 def write_config(settings: ServeSettings, run_dir: RunDir, inference_token: str) -> Path:
-    """Write nginx.conf and all that it names; return its path."""
+    """Write nginx.conf and all that it names, for Nginx's group; return its path."""
     errors = error_pages(settings.max_body_bytes)
     write_web(settings, run_dir, errors)
-    (run_dir.path / "nginx").mkdir(exist_ok=True)
+    for socket in (run_dir.inference, run_dir.metrics, run_dir.gatekeeper):
+        if socket.exists():
+            socket.chmod(0o660)
     if settings.tls_certificate and settings.tls_key:
         _copy_tls(settings.tls_certificate, settings.tls_key, run_dir)
     text = render(
@@ -38,23 +40,22 @@ def write_config(settings: ServeSettings, run_dir: RunDir, inference_token: str)
         # a request may wait for one batch before its own
         read_timeout_s=2 * settings.response_timeout_s + 10,
     )
-    config = run_dir.path / "nginx.conf"
-    config.touch(mode=0o600)
-    config.write_text(text, encoding="utf-8")
-    return config
+    run_dir.nginx_config.touch(mode=0o640)
+    run_dir.nginx_config.write_text(text, encoding="utf-8")
+    return run_dir.nginx_config
 
 
 def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:
-    """Into the run directory, which may be all that Nginx sees; readable by its owner alone."""
+    """Into the run directory, which may be all that Nginx sees; readable by its group at most."""
     for source, target in ((certificate, run_dir.tls_certificate), (key, run_dir.tls_key)):
-        target.touch(mode=0o600)
+        target.touch(mode=0o640)
         target.write_bytes(source.read_bytes())
 
 
 def start_nginx(program: str, config: Path, run_dir: RunDir) -> Child:
     """Check the configuration, then start Nginx in the foreground. Raises ServingError."""
-    log = run_dir.path / "nginx.log"
-    command = [program, "-p", str(run_dir.path), "-e", str(log), "-c", str(config)]
+    log = run_dir.nginx_log
+    command = [program, "-p", str(run_dir.nginx), "-e", str(log), "-c", str(config)]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     if checked.returncode:
         raise ServingError(f"Nginx refuses its configuration {config}: {checked.stderr.strip()}")

@@ -1,7 +1,8 @@
 """The run directory: sockets, configuration, logs and unpacked archives of one supervisor.
 
-Only its owner can enter it, which is the wall around TorchServe's addresses. Knows the places of
-things in it, not what they contain.
+Only its owner can enter it, which is the wall around TorchServe's addresses. Its folder ``door`` is
+all that Nginx needs, and all that another container's Nginx gets to see: its group may read there,
+use the sockets, and write in ``door/nginx`` alone. Knows where things are, not what they contain.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from docsort.serving.programs import check_socket_path
 
 _LOCK = "docsort.lock"  # also marks a folder as one that we may clear
 _LOCK_WAIT_S = 15.0
+_DOOR = "door"
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,26 @@ class RunDir:
     lock: int
 
     @property
+    def door(self) -> Path:
+        """What Nginx reads; a mounted volume where Nginx runs in another container."""
+        return self.path / _DOOR
+
+    @property
+    def nginx(self) -> Path:
+        """What Nginx writes: its process id, logs and temporary files."""
+        return self.door / "nginx"
+
+    @property
+    def nginx_config(self) -> Path:
+        return self.door / "nginx.conf"
+
+    @property
+    def nginx_log(self) -> Path:
+        return self.nginx / "error.log"
+
+    @property
     def inference(self) -> Path:
-        return self.path / "inference.sock"
+        return self.door / "inference.sock"
 
     @property
     def management(self) -> Path:
@@ -42,25 +62,25 @@ class RunDir:
 
     @property
     def metrics(self) -> Path:
-        return self.path / "metrics.sock"
+        return self.door / "metrics.sock"
 
     @property
     def gatekeeper(self) -> Path:
         """Where Nginx asks whose key a request bears."""
-        return self.path / "gatekeeper.sock"
+        return self.door / "gatekeeper.sock"
 
     @property
     def access_log(self) -> Path:
         """Where Nginx writes a line a request, unless told another place."""
-        return self.path / "access.log"
+        return self.nginx / "access.log"
 
     @property
     def tls_certificate(self) -> Path:
-        return self.path / "tls.crt"
+        return self.door / "tls.crt"
 
     @property
     def tls_key(self) -> Path:
-        return self.path / "tls.key"
+        return self.door / "tls.key"
 
     @property
     def tokens(self) -> Path:
@@ -75,7 +95,7 @@ class RunDir:
     @property
     def web(self) -> Path:
         """What Nginx serves by itself: error bodies, and what the supervisor says of readiness."""
-        return self.path / "web"
+        return self.door / "web"
 
     @property
     def page(self) -> Path:
@@ -95,6 +115,14 @@ class RunDir:
         """While this file is there, it is what /readyz answers."""
         return self.web / "readyz.json"
 
+    def make_folders(self) -> None:
+        """The set-group-id bit gives what is made in the door to the door's group."""
+        self.temporary.mkdir(parents=True)
+        for folder, mode in ((self.door, 0o2750), (self.nginx, 0o2770)):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(mode)
+        self.web.mkdir()
+
 
 @contextmanager
 def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
@@ -112,8 +140,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
             check_socket_path(place)
         # TorchServe numbers its workers' sockets from 9000 up.
         check_socket_path(run_dir.temporary / ".ts.sock.99999")
-        run_dir.temporary.mkdir()
-        run_dir.web.mkdir()
+        run_dir.make_folders()
         try:
             yield run_dir
         except BaseException:
@@ -142,7 +169,7 @@ def _make(path: Path) -> None:
         )
     path.chmod(0o700)
     content = {entry.name for entry in path.iterdir()}
-    if content and _LOCK not in content:
+    if content - {_DOOR} and _LOCK not in content:
         raise ServingError(
             f"--run-dir {path} holds files that docsort did not make; choose an empty folder"
         )
@@ -166,9 +193,11 @@ def _locked(path: Path) -> int:
 
 
 def _clear(path: Path) -> None:
-    for entry in path.iterdir():
-        if entry.name != _LOCK:
-            _remove(entry)
+    """Remove all but the lock, and but what a running Nginx of another container writes."""
+    for folder, kept in ((path, {_LOCK, _DOOR}), (path / _DOOR, {"nginx"})):
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if entry.name not in kept:
+                _remove(entry)
 
 
 def _remove(entry: Path) -> None:

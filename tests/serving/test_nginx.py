@@ -21,7 +21,7 @@ from tests.serving.conftest import free_port
 @pytest.fixture
 def run_dir(tmp_path: Path) -> RunDir:
     run_dir = RunDir(tmp_path, lock=os.open(tmp_path / "lock", os.O_CREAT))
-    run_dir.web.mkdir()
+    run_dir.make_folders()
     return run_dir
 
 
@@ -38,10 +38,10 @@ def test_accepted_by_nginx(run_dir: RunDir, host: str) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_the_token_is_readable_by_its_owner_alone(run_dir: RunDir) -> None:
+def test_the_token_is_readable_by_nginx_alone(run_dir: RunDir) -> None:
     config = write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken")
     assert "Bearer t0ken" in config.read_text()
-    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert stat.S_IMODE(config.stat().st_mode) == 0o640
 
 
 def test_every_error_page_is_json_and_is_used(run_dir: RunDir) -> None:
@@ -61,7 +61,7 @@ def test_busy_answers_say_when_to_come_back() -> None:
 
 
 def test_a_configuration_that_nginx_refuses(run_dir: RunDir) -> None:
-    config = run_dir.path / "nginx.conf"
+    config = run_dir.nginx_config
     config.write_text("nonsense;")
     with pytest.raises(ServingError, match=r'refuses its configuration(.|\n)*"nonsense"'):
         start_nginx(find_nginx(), config, run_dir)

@@ -23,7 +23,7 @@ def test_kept_without_what_is_large_or_secret(tmp_path: Path) -> None:
         run_dir.tokens.write_text("secret")
         (run_dir.path / "torchserve.log").write_text("said")
     left = {entry.name for entry in (tmp_path / "run").iterdir()}
-    assert left == {"torchserve.log", "web", "docsort.lock"}
+    assert left == {"torchserve.log", "door", "docsort.lock"}
 
 
 def test_kept_after_an_error_because_the_logs_say_why(tmp_path: Path) -> None:
@@ -42,6 +42,22 @@ def test_what_a_crash_left_is_cleared(tmp_path: Path) -> None:
         run_dir.ready.write_text("ready")
     with held_run_dir(tmp_path / "run", keep=True) as run_dir:
         assert not run_dir.ready.exists()
+
+
+def test_a_mounted_door_keeps_what_a_running_nginx_writes(tmp_path: Path) -> None:
+    (tmp_path / "run" / "door" / "nginx").mkdir(parents=True)
+    (tmp_path / "run" / "door" / "nginx" / "nginx.pid").write_text("7")
+    (tmp_path / "run" / "door" / "nginx.conf").write_text("of a killed supervisor")
+    with held_run_dir(tmp_path / "run", keep=True) as run_dir:
+        assert (run_dir.nginx / "nginx.pid").read_text() == "7"
+        assert not run_dir.nginx_config.exists()
+
+
+def test_the_door_is_its_groups_to_use_and_only_one_folder_of_it_to_write(tmp_path: Path) -> None:
+    with held_run_dir(tmp_path / "run", keep=False) as run_dir:
+        modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (run_dir.door, run_dir.nginx)}
+        assert modes == {"door": 0o2750, "nginx": 0o2770}
+        assert stat.S_IMODE(run_dir.web.stat().st_mode) & 0o022 == 0
 
 
 def test_a_folder_with_a_users_files_is_left_alone(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_ctrl_c_ends_all_and_answers_the_requests_in_flight(store: Path, tmp_pat
             future.result()
     assert {status for status in statuses if isinstance(status, int)} == {200}
     assert [group_members(group) for group in groups] == [[], []]
-    assert not list(server.run_dir.glob("*.sock"))
+    assert not list(server.run_dir.rglob("*.sock"))
     assert server.output.read_text().splitlines()[-1] == "ended"
 
 

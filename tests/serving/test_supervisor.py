@@ -23,7 +23,7 @@ def test_torchserve_is_ended_although_nginx_cannot_be(
 
     monkeypatch.setattr(supervisor_module, "end_nginx", failing)
     run_dir = RunDir(tmp_path, lock=os.open(tmp_path / "lock", os.O_CREAT))
-    run_dir.web.mkdir()
+    run_dir.make_folders()
     run_dir.ready.touch()
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     children = [

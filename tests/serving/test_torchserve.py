@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from docsort.serving.child import group_members
+from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import worker_environment
 from tests.serving.conftest import RunningServer
 
@@ -21,14 +22,14 @@ def tokens(server: RunningServer) -> dict[str, str]:
 
 
 def over(server: RunningServer, name: str, token: str | None) -> httpx.Client:
-    transport = httpx.HTTPTransport(uds=str(server.run_dir / f"{name}.sock"))
+    transport = httpx.HTTPTransport(uds=str(getattr(RunDir(server.run_dir, -1), name)))
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(transport=transport, base_url="http://x", headers=headers, timeout=60)
 
 
 def test_all_three_addresses_are_unix_sockets_behind_the_owners_wall(server: RunningServer) -> None:
     for name in ("inference", "management", "metrics"):
-        assert (server.run_dir / f"{name}.sock").is_socket()
+        assert getattr(RunDir(server.run_dir, -1), name).is_socket()
     assert server.run_dir.stat().st_mode & 0o077 == 0
 
 

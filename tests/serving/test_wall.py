@@ -61,7 +61,7 @@ Open = Callable[..., Wall]
 def open_wall(tmp_path: Path) -> Iterator[Open]:
     """Starts Nginx with given settings, as the supervisor does."""
     run_dir = RunDir(tmp_path / "run", os.open(tmp_path / "lock", os.O_CREAT))
-    run_dir.web.mkdir(parents=True)
+    run_dir.make_folders()
     run_dir.open_gate.touch()
     ended = []
 
@@ -70,7 +70,7 @@ def open_wall(tmp_path: Path) -> Iterator[Open]:
         nginx = start_nginx(find_nginx(), write_config(chosen, run_dir, "t0ken"), run_dir)
         ended.append(nginx)
         deadline = time.monotonic() + 60
-        pid = run_dir.path / "nginx.pid"
+        pid = run_dir.nginx / "nginx.pid"
         while not (pid.exists() and pid.read_text()):  # written once it listens; -t leaves it empty
             nginx.check()
             assert time.monotonic() < deadline
@@ -219,7 +219,7 @@ def test_tls_when_there_is_a_certificate(open_wall: Open, certificate: tuple[Pat
         httpx.get(wall.url + "/livez")
     plain = httpx.get(wall.url.replace("https", "http") + "/livez")
     assert (plain.status_code, plain.json()["error"]["type"]) == (400, "tls_required")
-    assert wall.run_dir.tls_key.stat().st_mode & 0o777 == 0o600
+    assert wall.run_dir.tls_key.stat().st_mode & 0o777 == 0o640
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.load_verify_locations(certificate[0])
     old.set_ciphers("ALL:@SECLEVEL=0")
@@ -264,7 +264,7 @@ def test_predictions_are_for_those_with_a_key(open_wall: Open, tmp_path: Path) -
         assert "keys.txt, line 1" in reports[0]
     answer = wall.ask(**{"X-Api-Key": bob})  # nobody to ask
     assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
-    said = wall.run_dir.access_log.read_text() + (wall.run_dir.path / "nginx.log").read_text()
+    said = wall.run_dir.access_log.read_text() + (wall.run_dir.nginx_log).read_text()
     assert key not in said
     assert bob not in said
 
@@ -281,7 +281,7 @@ def test_a_body_without_a_key_is_not_read(open_wall: Open, tmp_path: Path) -> No
 
 
 def test_no_one_is_asked_where_there_are_no_keys(open_wall: Open) -> None:
-    config = (open_wall().run_dir.path / "nginx.conf").read_text()
+    config = (open_wall().run_dir.nginx_config).read_text()
     assert "auth_request" not in config
 
 
@@ -299,8 +299,8 @@ def test_the_log_is_opened_anew_on_usr1(open_wall: Open) -> None:
     wall = open_wall()
     httpx.get(wall.url + "/livez")
     wall.log(1)
-    wall.run_dir.access_log.rename(wall.run_dir.path / "access.log.1")
-    os.kill(int((wall.run_dir.path / "nginx.pid").read_text()), signal.SIGUSR1)
+    wall.run_dir.access_log.rename(wall.run_dir.nginx / "access.log.1")
+    os.kill(int((wall.run_dir.nginx / "nginx.pid").read_text()), signal.SIGUSR1)
     deadline = time.monotonic() + 60
     while not wall.run_dir.access_log.exists():
         assert time.monotonic() < deadline

@@ -44,8 +44,7 @@ def api(tiny_bundle: Path) -> FakeApi:
 def watch(api: FakeApi, store: Path, tmp_path: Path) -> Watch:
     """Both versions are wanted, 1.0 by default, which is proved and ready."""
     run_dir = RunDir(tmp_path, lock=os.open(tmp_path / "lock", os.O_CREAT))
-    run_dir.web.mkdir()
-    run_dir.temporary.mkdir()
+    run_dir.make_folders()
     (tiny,) = find_wanted(store, sorted(store.glob("*.mar")))
     tiny = WantedModel("tiny", "1.0", tiny.versions)
     watch = Watch(api, run_dir, store, [tiny])
