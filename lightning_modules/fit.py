@@ -15,6 +15,7 @@ from lightning_modules.choice import STANDING, Choice
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart
+from lightning_modules.last_step import LastStep
 from lightning_modules.loggers import ContinuedCSVLogger
 from lightning_modules.memory import out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
@@ -102,6 +103,7 @@ class TrainingRun:
             Stopping(settings.patience),
             self._speed,
             self._curve,
+            LastStep(),
             *callbacks,
             self._best,
             # the last, so that what all others know stands in it

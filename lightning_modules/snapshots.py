@@ -114,7 +114,8 @@ def _nothing_pending(trainer: pl.Trainer, num_batches: int) -> bool:
     # None: validations go by the clock
     interval = trainer.val_check_batch
     validates = interval is not None and num_batches % interval == 0
-    return stepped and not ended and not validates
+    # asked to stop (last_step.py), a run validates first
+    return stepped and not ended and not validates and not trainer.should_stop
 
 
 def _with_paths(state: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

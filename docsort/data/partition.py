@@ -4,6 +4,7 @@ Whatever is made here never divides exact copies, nor a group of data.group_colu
 MAX_NEAR_DUPLICATE_ROWS rows, near-duplicates.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -66,8 +67,10 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
         splits = {name: _without_labels(split, set(rare)) for name, split in splits.items()}
         whole, cluster_D = splits["train"], cluster_D[kept]
     missing = [name for name in SPLITS if name not in splits]
-    places = _places(whole, cluster_D, missing, settings, seed)
+    shares = _shares(missing, settings, len(whole))
+    places = _places(whole, cluster_D, shares, settings, seed)
     made = {name: whole.select(place) for name, place in places.items()}
+    notes = (*notes, *_capped(shares, settings, len(whole)))
     return Partition({**splits, **made}, given, rare, notes)
 
 
@@ -105,15 +108,18 @@ def _check_ways(splits: dict[str, Dataset], settings: DataSettings) -> None:
 
 
 def _places(
-    whole: Dataset, cluster_D: Ints, missing: list[str], settings: DataSettings, seed: int
+    whole: Dataset,
+    cluster_D: Ints,
+    shares: dict[str, float],
+    settings: DataSettings,
+    seed: int,
 ) -> dict[str, Ints]:
-    """Positions in ``whole`` for "train" and each of the missing splits."""
-    shares = {name: cast(float, getattr(settings, f"{name}_share")) for name in missing}
+    """Positions in ``whole`` for "train" and each of the splits in ``shares``."""
     if settings.fold is not None and settings.num_folds is not None:
         folds = {str(fold): 1 / settings.num_folds for fold in range(settings.num_folds)}
         test = share_out(label_pairs(whole), cluster_D, folds, seed)[str(settings.fold)]
         rest = np.setdiff1d(np.arange(len(whole)), test)
-        del shares["test"]
+        shares = {name: share for name, share in shares.items() if name != "test"}
         if not shares:
             return {"train": rest, "test": test}
         shares = {"train": 1 - sum(shares.values()), **shares}
@@ -125,6 +131,29 @@ def _places(
         time_D = as_times(column_of(whole, "time").to_pylist(), rows, settings.time_column)
         return by_time(time_D, cluster_D, shares)
     return share_out(label_pairs(whole), cluster_D, shares, seed)
+
+
+def _shares(missing: list[str], settings: DataSettings, num_documents: int) -> dict[str, float]:
+    """Of the documents in the whole, for each split to be made from it.
+
+    More than data.max_held_out would make no figure surer, and each validation slower.
+    """
+    most = settings.max_held_out / num_documents
+    return {name: min(_share(name, settings), most) for name in missing}
+
+
+def _share(name: str, settings: DataSettings) -> float:
+    return cast(float, getattr(settings, f"{name}_share"))
+
+
+def _capped(shares: dict[str, float], settings: DataSettings, num_documents: int) -> Iterator[str]:
+    """A sentence for each split that got less than its share; a fold is a fold, however large."""
+    for name, share in shares.items():
+        if share < _share(name, settings) and (name != "test" or settings.fold is None):
+            yield (
+                f"{num_documents:,} documents: about {settings.max_held_out:,} are {name} "
+                f"(data.max_held_out), not data.{name}_share={_share(name, settings)} of them."
+            )
 
 
 def _clusters(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:

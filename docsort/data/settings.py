@@ -15,7 +15,7 @@ class DataSettings:
 
     ``train``, ``val`` and ``test`` are files (source=table), folders of one folder per label
     (source=folder) or names of the data set's own splits (source=hub). What is not given of
-    ``val`` and ``test`` is split off from ``train``.
+    ``val`` and ``test`` is split off from ``train``, ``max_held_out`` documents each at most.
     """
 
     source: Source
@@ -33,6 +33,7 @@ class DataSettings:
     time_column: str | None = None
     val_share: float = 0.1
     test_share: float = 0.2
+    max_held_out: int = 10_000
     fold: int | None = None
     num_folds: int | None = None
     bad_rows: Literal["drop", "refuse"] = "drop"
@@ -56,6 +57,8 @@ class DataSettings:
         share = self.max_leak_share
         _check("max_leak_share", share, 0 <= share <= 1, "a share from 0 to 1")
         _check("min_per_label", self.min_per_label, self.min_per_label >= 3, "a number from 3 up")
+        most = self.max_held_out
+        _check("max_held_out", most, most >= 1, "a number of documents from 1 up")
         _check("audit_rows", self.audit_rows, self.audit_rows >= 1, "a number of rows from 1 up")
         _check("batch_size", self.batch_size, self.batch_size >= 1, "a number of documents, 1 up")
         few = self.train_per_label

@@ -99,6 +99,20 @@ def test_folds_cover_the_table_once(write: Write) -> None:
         assert [len(fold[name]) for name in ("train", "val", "test")] == [51, 5, 14]
 
 
+def test_a_large_table_holds_out_no_more_than_is_of_use(write: Write) -> None:
+    file = write("t.csv", table("when", list(range(70))))
+    corpus = corpus_of(file, max_held_out=6)
+    for held_out in (corpus.val, corpus.test):
+        assert 6 <= len(held_out) <= 7  # shares are rounded label by label
+    assert "70 documents: about 6 are val (data.max_held_out)" in corpus.notes[0]
+    newest = rows_of(corpus_of(file, max_held_out=6, time_column="when"))
+    assert newest["test"] == list(range(64, 70))
+    fold = corpus_of(file, max_held_out=6, fold=0, num_folds=5)
+    assert len(fold.test) == 14  # all folds together must be the whole table
+    assert [note.split()[5] for note in fold.notes] == ["val"]
+    assert corpus_of(file).notes == ()
+
+
 def test_ways_to_split_that_would_do_nothing(write: Write) -> None:
     file, other = write("t.csv", table("x", [0] * 70)), write("o.csv", csv_of(["a", "b"]))
     words = write("w.csv", table("part", ["train"] * 9 + ["test"] * 9))

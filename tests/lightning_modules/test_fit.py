@@ -45,6 +45,18 @@ def test_the_last_epoch_is_kept_beside_the_best(run: Run, monkeypatch: pytest.Mo
     assert last["epoch"] == 2
 
 
+def test_a_run_ended_within_an_epoch_is_validated_there(run: Run) -> None:
+    """20 batches an epoch; 7 steps of 2 batches end in the first one's middle."""
+    _, fitted = run(max_steps=7, accumulate_grad_batches=2)
+    assert [(row["epoch"], row["step"]) for row in fitted.learning_curve] == [(1, 7)]
+    assert read_weights(fitted.best_checkpoint)["global_step"] == 7
+
+
+def test_a_limit_beyond_the_epochs_changes_nothing(run: Run) -> None:
+    _, fitted = run(max_steps=40)
+    assert [(row["epoch"], row["step"]) for row in fitted.learning_curve] == [(1, 20), (2, 40)]
+
+
 def test_learns_several_labels_a_document(run: Run) -> None:
     _, fitted = run(several=True, max_epochs=8)
     assert max(row["val_macro_f1"] for row in fitted.learning_curve) > 0.85
