@@ -8,15 +8,20 @@ so each request's error is answered on its own.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from docsort.core.errors import RequestError
+from docsort.core.measures import Measure, measures_of
 from docsort.core.rest import ClassifyRequest, parse_request, render_answer, render_error
 from docsort.core.scorer import Prediction, Scorer
+from docsort.core.workload import TIMEOUT_VARIABLE, Deadline, cut_chunks
 
 _PHRASES = {
     200: "OK",
@@ -25,6 +30,7 @@ _PHRASES = {
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
     500: "Internal Server Error",
+    503: "Service Unavailable",
 }
 _LOG = logging.getLogger(__name__)
 
@@ -44,45 +50,78 @@ class DocsortHandler:
             raise RuntimeError(f"the bundle cannot be loaded: {error}") from error
         self._name = context.model_name
         self._version = context.manifest["model"]["modelVersion"]
+        # Half, since the chunk that is being scored when time runs out is still finished.
+        self._budget_s = float(os.environ.get(TIMEOUT_VARIABLE, "120")) / 2
+        self._metrics = _declared_metrics(context)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One JSON answer a request of TorchServe's batch, in its order."""
+        headers = [_headers(context, index) for index in range(len(data))]
+        self._record(_waited(headers))
         requests = [
-            _parse(fields.get("body"), _content_type(context, index))
+            _parse(fields.get("body"), headers[index].get("content-type"))
             for index, fields in enumerate(data)
         ]
         good = [request for request in requests if isinstance(request, ClassifyRequest)]
-        outcomes = iter(self._score(good))
+        outcomes = iter(self._score([text for r in good for text in r.texts], len(good) == 1))
         answers = []
         for index, request in enumerate(requests):
-            outcome = next(outcomes) if isinstance(request, ClassifyRequest) else request
-            context.set_response_content_type(index, "application/json")
+            answer: bytes | RequestError
+            if isinstance(request, ClassifyRequest):
+                answer = self._render(request, list(islice(outcomes, len(request.texts))))
+            else:
+                answer = request
             status = 200
-            if isinstance(outcome, RequestError):
-                status, outcome = outcome.status, _to_json(render_error(outcome))
+            if isinstance(answer, RequestError):
+                status, answer = answer.status, _to_json(render_error(answer))
+            context.set_response_content_type(index, "application/json")
+            context.set_response_header(index, "X-Model-Version", self._version)
             context.set_response_status(status, _PHRASES.get(status, "Error"), index)
-            answers.append(outcome)
+            answers.append(answer)
         return answers
 
-    def _score(self, requests: Sequence[ClassifyRequest]) -> list[bytes | RequestError]:
-        """Score all requests' texts in one call, so that lengths are grouped over all of them."""
-        try:
-            predictions = self._scorer.score([text for r in requests for text in r.texts])
-        except Exception as error:
-            if len(requests) < 2:
-                _LOG.error("scoring failed: %s", type(error).__name__)  # its message may hold text
-                return [_internal_error() for _ in requests]
-            return [outcome for request in requests for outcome in self._score([request])]
-        outcomes, start = [], 0
-        for request in requests:
-            end = start + len(request.texts)
-            outcomes.append(self._render(request, predictions[start:end]))
-            start = end
+    def _score(self, texts: Sequence[str], alone: bool) -> list[Prediction | RequestError]:
+        """Score all requests' texts together, so that lengths are grouped over all of them.
+
+        What cannot be scored within the time that TorchServe allows a batch is refused, before
+        TorchServe ends the worker and fails the whole batch. ``alone``: it is all of one request.
+        """
+        refusal = _too_much() if alone else _busy()
+        outcomes: list[Prediction | RequestError] = [refusal] * len(texts)
+        deadline = Deadline(self._budget_s)
+        for number, chunk in enumerate(cut_chunks([len(text) for text in texts])):
+            if number and deadline.has_passed:
+                _LOG.warning("a batch took too long; what was left of it is refused")
+                break
+            for index, outcome in zip(chunk, self._predict([texts[i] for i in chunk]), strict=True):
+                outcomes[index] = outcome
+        scored = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+        self._record(measures_of(scored, self._scorer.bundle))
         return outcomes
 
+    def _predict(self, texts: Sequence[str]) -> list[Prediction | RequestError]:
+        try:
+            started = time.perf_counter()
+            windows = self._scorer.read(texts)
+            read = time.perf_counter()
+            predictions = self._scorer.predict(windows)
+        except Exception as error:
+            if len(texts) > 1:
+                return [outcome for text in texts for outcome in self._predict([text])]
+            _LOG.error("scoring failed: %s", type(error).__name__)  # its message may hold text
+            return [_internal_error()]
+        tokenize_s, model_s = read - started, time.perf_counter() - read
+        times = [("docsort_tokenize_seconds", tokenize_s), ("docsort_model_seconds", model_s)]
+        self._record((name, seconds, ()) for name, seconds in times)
+        return list(predictions)
+
     def _render(
-        self, request: ClassifyRequest, predictions: Sequence[Prediction]
+        self, request: ClassifyRequest, outcomes: Sequence[Prediction | RequestError]
     ) -> bytes | RequestError:
+        predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+        for outcome in outcomes:
+            if isinstance(outcome, RequestError):
+                return outcome
         try:
             return _to_json(
                 render_answer(request, predictions, self._scorer.bundle, self._name, self._version)
@@ -93,13 +132,34 @@ class DocsortHandler:
             _LOG.error("the model gave a probability that is not a number")
             return _internal_error()
 
+    def _record(self, measures: Iterator[Measure]) -> None:
+        for name, value, dimensions in measures:
+            if name in self._metrics:
+                own = [*dimensions, self._name, self._version, "Model"]
+                self._metrics[name].add_or_update(value, own)
 
-def _content_type(context: Any, index: int) -> str | None:
-    """The request's own header; TorchServe keeps its name in the client's letters."""
-    for name, value in context.get_all_request_header(index).items():
-        if name.lower() == "content-type":
-            return str(value)
-    return None
+
+def _declared_metrics(context: Any) -> dict[str, Any]:
+    """By name, what TorchServe's metrics configuration declares; elsewhere nothing is measured."""
+    metrics = getattr(context, "metrics", None)
+    of_types = metrics.cache.values() if metrics is not None else ()
+    return {name: metric for of_type in of_types for name, metric in of_type.items()}
+
+
+def _headers(context: Any, index: int) -> dict[str, str]:
+    """The request's own headers; TorchServe keeps their names in the client's letters."""
+    given = context.get_all_request_header(index).items()
+    return {name.lower(): str(value) for name, value in given}
+
+
+def _waited(headers: Sequence[Mapping[str, str]]) -> Iterator[Measure]:
+    """Seconds since Nginx passed each request on, by the clock of the machine that both run on."""
+    for sent in headers:
+        try:
+            waited_s = time.time() - float(sent["x-request-start"])
+        except (KeyError, ValueError):  # it did not come through Nginx
+            continue
+        yield "docsort_queue_seconds", max(0.0, waited_s), ()
 
 
 def _parse(body: bytes | None, content_type: str | None) -> ClassifyRequest | RequestError:
@@ -115,3 +175,13 @@ def _to_json(content: Any) -> bytes:
 
 def _internal_error() -> RequestError:
     return RequestError(500, "internal", "the model failed on this request")
+
+
+def _busy() -> RequestError:
+    return RequestError(503, "busy", "too much text is waiting; ask again")
+
+
+def _too_much() -> RequestError:
+    return RequestError(
+        422, "too_much_text", "more text than this server can read in time; send it in parts"
+    )

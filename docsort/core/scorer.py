@@ -63,18 +63,29 @@ class Scorer:
         All are held in memory at once: give thousands at the most. A document without a single
         token is scored as what an empty text scores; its receipt says 0 tokens.
         """
-        logits_DC, receipts = self.logits(documents)
+        return self.predict(self.read(documents))
+
+    def read(self, documents: Sequence[str]) -> DocumentWindows:
+        """The first step of ``score``: documents to tokens, in windows."""
+        return DocumentWindows.of(self._tokenizer.encode(documents), self._plan)
+
+    def predict(self, windows: DocumentWindows) -> list[Prediction]:
+        """The second step of ``score``: the windows' documents through the model."""
         temperature = self.bundle.calibration.temperature
-        rows = to_probabilities(logits_DC, self.task, temperature).numpy()
-        return [Prediction(row, seen) for row, seen in zip(rows, receipts, strict=True)]
+        rows = to_probabilities(self._logits(windows), self.task, temperature).numpy()
+        return [Prediction(row, seen) for row, seen in zip(rows, windows.receipts, strict=True)]
 
     def logits(self, documents: Sequence[str]) -> tuple[torch.Tensor, tuple[Receipt, ...]]:
         """fp32 logits (D, C) on the CPU, before any temperature, and receipts."""
-        if not documents:
-            return torch.empty(0, len(self.labels)), ()
-        windows = DocumentWindows.of(self._tokenizer.encode(documents), self._plan)
+        windows = self.read(documents)
+        return self._logits(windows), windows.receipts
+
+    def _logits(self, windows: DocumentWindows) -> torch.Tensor:
+        if not windows.receipts:
+            return torch.empty(0, len(self.labels))
         with torch.inference_mode():
-            return self._classifier(windows).cpu(), windows.receipts
+            logits_DC: torch.Tensor = self._classifier(windows).cpu()
+        return logits_DC
 
     def decide(self, probabilities_C: np.ndarray) -> list[str]:
         """The labels that a document's probabilities amount to, highest probability first."""

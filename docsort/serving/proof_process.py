@@ -36,6 +36,9 @@ class FakeContext:
     def set_response_content_type(self, index: int, value: str) -> None:
         assert value == "application/json", value
 
+    def set_response_header(self, index: int, name: str, value: str) -> None:
+        assert value.isascii(), value
+
     def set_response_status(self, code: int, phrase: str, index: int) -> None:
         self.statuses[index] = code
 

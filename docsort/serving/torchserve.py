@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 
 from docsort.core.errors import ServingError
+from docsort.core.workload import TIMEOUT_VARIABLE
 from docsort.serving.child import Child
 from docsort.serving.mar import ArchiveInfo
 from docsort.serving.run_dir import RunDir
@@ -49,6 +50,7 @@ def start_torchserve(
     }
     config.write_text(render("config.properties.j2", **context), encoding="utf-8")
     logging.write_text(render("log4j2.xml.j2"), encoding="utf-8")
+    (run_dir.path / "metrics.yaml").write_text(render("metrics.yaml.j2"), encoding="utf-8")
     command = [
         java,
         f"-Xmx{_HEAP}",
@@ -69,7 +71,7 @@ def start_torchserve(
         "-ncs",  # no snapshots: the wanted state is kept by the supervisor
     ]
     log = run_dir.path / "torchserve.log"
-    env = worker_environment(os.environ, settings.threads, run_dir.temporary)
+    env = worker_environment(os.environ, settings, run_dir.temporary)
     return Child("TorchServe", command, run_dir.path, log, env, inherit=[run_dir.lock])
 
 
@@ -79,7 +81,7 @@ def end_torchserve(torchserve: Child) -> None:
 
 
 def worker_environment(
-    environment: Mapping[str, str], threads: int, temporary: Path
+    environment: Mapping[str, str], settings: ServeSettings, temporary: Path
 ) -> dict[str, str]:
     """What TorchServe and its workers see of the environment, and what they are told besides."""
     kept = {k: v for k, v in environment.items() if not k.startswith(_DROPPED)}
@@ -89,8 +91,9 @@ def worker_environment(
         "TEMP": str(temporary),
         "PYTHONNOUSERSITE": "1",
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(settings.threads),
+        "MKL_NUM_THREADS": str(settings.threads),
+        TIMEOUT_VARIABLE: str(settings.response_timeout_s),
         # Threads that spin between passes take the cores from Java, Nginx and other workers.
         "OMP_WAIT_POLICY": "PASSIVE",
         "KMP_BLOCKTIME": "0",

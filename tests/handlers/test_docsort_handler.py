@@ -3,8 +3,10 @@
 import inspect
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 
 from docsort.core.golden import read_golden
 from docsort.core.scorer import Prediction, Scorer
+from docsort.core.windows import DocumentWindows
+from docsort.core.workload import MAX_CHUNK_CHARACTERS, TIMEOUT_VARIABLE
 from docsort.serving.mar import HANDLER
 from handlers import docsort_handler
 from handlers.docsort_handler import DocsortHandler
@@ -45,6 +49,7 @@ class Context:
         self.model_name = "tiny"
         self.types = types
         self.statuses: dict[int, int] = {}
+        self.response_headers: dict[tuple[int, str], str] = {}
 
     def get_all_request_header(self, index: int) -> dict[str, Any]:
         given = self.types[index]
@@ -53,6 +58,9 @@ class Context:
 
     def set_response_content_type(self, index: int, value: str) -> None:
         assert value == "application/json"
+
+    def set_response_header(self, index: int, name: str, value: str) -> None:
+        self.response_headers[index, name] = value
 
     def set_response_status(self, code: int, phrase: str, index: int) -> None:
         assert phrase
@@ -148,17 +156,17 @@ def test_a_refused_list_names_the_bad_entry(handler: DocsortHandler) -> None:
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, fails: Callable[[Sequence[str]], bool]) -> list[int]:
-    """The sizes of the calls to Scorer.score, which raises where ``fails`` says so."""
+    """The sizes of the calls to Scorer.read, which raises where ``fails`` says so."""
     sizes: list[int] = []
-    score = Scorer.score
+    read = Scorer.read
 
-    def counted(self: Scorer, documents: Sequence[str]) -> list[Prediction]:
+    def counted(self: Scorer, documents: Sequence[str]) -> DocumentWindows:
         sizes.append(len(documents))
         if fails(documents):
             raise RuntimeError(f"failed on {documents}")
-        return score(self, documents)
+        return read(self, documents)
 
-    monkeypatch.setattr(Scorer, "score", counted)
+    monkeypatch.setattr(Scorer, "read", counted)
     return sizes
 
 
@@ -189,13 +197,62 @@ def test_a_document_that_the_model_fails_on_fails_alone_and_is_not_logged(
     assert capfd.readouterr().out == ""  # TorchServe's control channel
 
 
+class Metric:
+    """One of TorchServe's metrics, as far as the handler may rely on it."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[float, list[str]]] = []
+
+    def add_or_update(self, value: float, dimension_values: list[str]) -> None:
+        self.added.append((value, dimension_values))
+
+
+def test_long_documents_are_scored_last_and_refused_when_time_is_up(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle").symlink_to(tiny_bundle)
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "0")  # the first chunk is scored, and no further one
+    handler = DocsortHandler()
+    handler.initialize(Context(tmp_path))
+    long = (PLAIN, b"a bank " * (MAX_CHUNK_CHARACTERS // 7))
+    short = (PLAIN, b"the profit")
+    listed = (JSON, json.dumps({"inputs": ["goal", long[1].decode()]}).encode())
+    answers = ask(handler, long, short, listed, long, short)
+    assert [status for status, _ in answers] == [503, 200, 503, 503, 200]
+    assert answers[0][1]["error"]["type"] == "busy"
+    # a request that cannot be answered even alone is told so
+    assert ask(handler, long)[0][0] == 200
+    ((status, answer),) = ask(handler, listed)
+    assert (status, answer["error"]["type"]) == (422, "too_much_text")
+
+
+def test_what_is_measured(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "bundle").symlink_to(tiny_bundle)
+    names = ("queue_seconds", "model_seconds", "document_kilotokens", "labels_total")
+    metrics = {f"docsort_{name}": Metric() for name in names}
+    context = Context(tmp_path)
+    context.metrics = SimpleNamespace(cache={"histogram": metrics})
+    handler = DocsortHandler()
+    handler.initialize(context)
+    answers = ask(handler, (PLAIN, b"a bank"), (PLAIN, b""), (JSON, b'{"inputs": ["a", "b c"]}'))
+    tokens = [value for value, _ in metrics["docsort_document_kilotokens"].added]
+    assert tokens == pytest.approx([0.002, 0.001, 0.002])
+    labels = {own[0]: value for value, own in metrics["docsort_labels_total"].added}
+    given = [answers[0][1], *answers[2][1]]
+    assert labels == Counter(answer["label"] for answer in given)
+    ((seconds, own),) = metrics["docsort_model_seconds"].added
+    assert seconds > 0
+    assert own == ["tiny", "7", "Model"]
+    assert metrics["docsort_queue_seconds"].added == []  # nobody said when they were sent
+
+
 def test_nan_is_not_sent_as_json(handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch) -> None:
-    score = Scorer.score
+    predict = Scorer.predict
 
-    def broken(self: Scorer, documents: Sequence[str]) -> list[Prediction]:
-        return [Prediction(p.probabilities * np.nan, p.receipt) for p in score(self, documents)]
+    def broken(self: Scorer, windows: DocumentWindows) -> list[Prediction]:
+        return [Prediction(p.probabilities * np.nan, p.receipt) for p in predict(self, windows)]
 
-    monkeypatch.setattr(Scorer, "score", broken)
+    monkeypatch.setattr(Scorer, "predict", broken)
     ((status, answer),) = ask(handler, (PLAIN, b"a"))
     assert (status, answer["error"]["type"]) == (500, "internal")
 

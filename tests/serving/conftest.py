@@ -66,6 +66,7 @@ class RunningServer:
     url: str
     run_dir: Path
     output: Path
+    metrics_url: str
 
     def wait_until_ready(self) -> None:
         """Return once /readyz says so; fail with the output if it ends before."""
@@ -89,9 +90,10 @@ class RunningServer:
 
 def start_server(folder: Path, *arguments: str) -> RunningServer:
     """Start ``docsort serve`` on a free port with what it writes in ``folder``."""
-    port = free_port()
+    port, metrics_port = free_port(), free_port()
     run_dir, output = folder / "run", folder / "output.txt"
     command = [sys.executable, "-m", "docsort", "serve", "--port", str(port), "--threads", "1"]
+    command += ["--metrics-port", str(metrics_port)]
     with output.open("w") as sink:
         process = subprocess.Popen(
             [*command, "--run-dir", str(run_dir), *arguments],
@@ -101,7 +103,8 @@ def start_server(folder: Path, *arguments: str) -> RunningServer:
             cwd=Path(__file__).parents[2],
             env={**os.environ, "COLUMNS": "200"},
         )
-    return RunningServer(process, f"http://127.0.0.1:{port}", run_dir, output)
+    at = "http://127.0.0.1"
+    return RunningServer(process, f"{at}:{port}", run_dir, output, f"{at}:{metrics_port}")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 
 from docsort.serving.child import group_members
 from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
 from docsort.serving.torchserve import worker_environment
 from tests.serving.conftest import RunningServer
 
@@ -178,6 +179,6 @@ def test_the_log_names_no_request_and_holds_no_document(server: RunningServer) -
 
 def test_workers_see_none_of_the_users_torchserve_settings(tmp_path: Path) -> None:
     before = {"PATH": "/bin", "TS_CONFIG_FILE": "x", "PYTHONPATH": "y", "LOG_LOCATION": "z"}
-    seen = worker_environment(before, 2, tmp_path)
+    seen = worker_environment(before, ServeSettings(tmp_path, tmp_path, threads=2), tmp_path)
     assert seen["OMP_NUM_THREADS"] == "2"
     assert not {"TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION"} & set(seen)
