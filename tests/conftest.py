@@ -27,8 +27,12 @@ GOLDEN_TEXTS = [
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a seeded random 2-layer BERT of 32 dimensions and a whole-word tokenizer."""
-    folder = tmp_path_factory.mktemp("tiny-bert")
+    """A folder with a tiny BERT."""
+    return make_tiny_bert(tmp_path_factory.mktemp("tiny-bert"))
+
+
+def make_tiny_bert(folder: Path) -> Path:
+    """A seeded random 2-layer BERT of 32 dimensions and a whole-word tokenizer."""
     vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -58,7 +62,12 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the tiny BERT: three labels, windows of 16 tokens that share 4."""
+    """A bundle of the tiny BERT."""
+    return make_tiny_bundle(tiny_bert, tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def make_tiny_bundle(tiny_bert: Path, path: Path) -> Path:
+    """Three labels, windows of 16 tokens that share 4."""
     pretrained = load_pretrained(str(tiny_bert))
     torch.manual_seed(1)
     classifier = DocumentClassifier(pretrained.encoder, num_labels=3)
@@ -71,7 +80,6 @@ def tiny_bundle(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         max_windows=6,
         provenance={"name": "tiny"},
     )
-    path = tmp_path_factory.mktemp("bundles") / "tiny"
     write_bundle(path, manifest, classifier, pretrained.tokenizer, GOLDEN_TEXTS)
     return path
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from docsort.serving.settings import DEFAULT_STORE, ServeSettings, default_run_dir
 
 if TYPE_CHECKING:
-    from docsort.serving.wanted import WantedModel
+    from docsort.serving.versions import WantedModel
 
 _SAMPLE = "A filter removes the high frequencies from a sampled signal."
 
@@ -54,7 +54,9 @@ def _serve(options: argparse.Namespace) -> None:
             else:
                 print(line, flush=True)
 
-        supervisor = Supervisor(settings, wanted, programs, report, on_ready)
+        # Given archives are a fresh beginning, perhaps beside another server of this store.
+        remembers = not archives
+        supervisor = Supervisor(settings, wanted, programs, report, on_ready, remembers)
         with stops_on_signals(supervisor.stop):
             supervisor.run(keep_run_dir=options.run_dir is not None)
     console.print("ended")

@@ -21,11 +21,11 @@ from docsort.serving.mar import (
     HANDLER,
     MANIFEST,
     check_name,
-    sha256_of,
     unpack_archive,
     write_mar,
 )
 from docsort.serving.prove import prove
+from docsort.serving.store import file_of, is_published, publish
 
 _ARCHIVER = "model_archiver"  # torch-model-archiver's package
 _CREATED_ON = "01/01/1980 00:00:00"  # the archiver's format
@@ -55,18 +55,18 @@ def build_archive(bundle: str | Path, name: str | None, version: str, store: str
         raise ArchiveError("the bundle's provenance has no name; give one with --name")
     check_name("--name", name)
     check_name("--version", version)
-    target = Path(store) / f"{name}-{version}.mar"
+    target = file_of(Path(store), name, version)
     target.parent.mkdir(parents=True, exist_ok=True)
     # In the store, so that publishing is a rename within one file system.
     with tempfile.TemporaryDirectory(prefix=".archive-", dir=target.parent) as folder:
         scratch = Path(folder)
         candidate = scratch / target.name
         write_mar(_stage(source, name, version, scratch), candidate)
-        if _is_published(candidate, target):
+        if is_published(candidate, target):
             return target
         unpack_archive(candidate, scratch / "unpacked")
         prove(scratch / "unpacked")
-        _publish(candidate, target)
+        publish(candidate, target)
     return target
 
 
@@ -127,24 +127,3 @@ def _run_archiver(name: str, version: str, scratch: Path) -> None:
     if finished.returncode:
         reason = (finished.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         raise ArchiveError(f"torch-model-archiver failed: {reason}")
-
-
-def _is_published(candidate: Path, target: Path) -> bool:
-    if not target.exists():
-        return False
-    if sha256_of(candidate) != sha256_of(target):
-        raise ArchiveError(
-            f"{target} is there already and holds something else; a version never changes once it "
-            "is published: choose another --version"
-        )
-    return True
-
-
-def _publish(candidate: Path, target: Path) -> None:
-    """Whole or not at all, and never over an archive that appeared meanwhile."""
-    with candidate.open("rb") as stream:
-        os.fsync(stream.fileno())
-    try:
-        os.link(candidate, target)
-    except FileExistsError:
-        _is_published(candidate, target)

@@ -34,7 +34,8 @@ class Child:
         """Start it. ``inherit`` are file descriptors that it keeps open.
 
         A session of its own keeps the terminal's Ctrl-C for the supervisor, which ends the
-        children in order; setpriv (util-linux) has the kernel end it if the supervisor is killed.
+        children in order; setpriv (util-linux) has the kernel end it if the supervisor is killed,
+        or as soon as the thread that started it ends: start children in the main thread.
         """
         self.name = name
         self.log = log
@@ -77,6 +78,10 @@ class Child:
         if not lines:
             return f"it wrote nothing to {self.log}"
         return f"the end of {self.log}:\n" + "\n".join(lines[-_NUM_LAST_LINES:])
+
+    def send(self, how: signal.Signals) -> None:
+        """Send it a signal; nothing happens if it has ended."""
+        self._process.send_signal(how)
 
     def end(self, how: signal.Signals, timeout_s: float) -> None:
         """Ask it to end; after the timeout, and for what it leaves behind, kill its whole group."""

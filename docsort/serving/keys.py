@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from docsort.core.errors import ConfigError
+from docsort.serving.atomic import write_atomically
 from docsort.serving.mar import NAME, NAME_RULE
-from docsort.serving.wanted import write_atomically
 
 _PREFIX = "docsort_"  # so that scanners for leaked secrets can know one
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -101,6 +101,39 @@ def unpack_archive(path: Path, folder: Path) -> None:
             raise _damaged(path, error) from error
 
 
+def check_content(path: Path) -> None:
+    """Check the CRC of every file in it, and that nothing lies between them. Raises ArchiveError.
+
+    TorchServe unpacks an archive from its beginning to its end and never reads the directory at
+    the end, which is what is checked elsewhere; so the two must say the same.
+    """
+    with _opened(path) as archive:
+        try:
+            damaged = archive.testzip()
+        except zipfile.BadZipFile as error:
+            raise _damaged(path, error) from error
+        if damaged is not None:
+            raise _damaged(path, f"{damaged} has another CRC")
+        end = 0
+        for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+            if entry.header_offset != end:
+                raise ArchiveError(
+                    f"{path} is refused: there is something before {entry.filename!r} that its "
+                    "directory does not name; build it with `docsort archive`"
+                )
+            end += _length_of(path, entry)
+        if archive.start_dir != end:
+            raise ArchiveError(f"{path} is refused: its directory does not name all that is in it")
+
+
+def _length_of(path: Path, entry: zipfile.ZipInfo) -> int:
+    """Bytes of an entry, its header included."""
+    with path.open("rb") as stream:
+        stream.seek(entry.header_offset + 26)
+        name, extra = (int.from_bytes(stream.read(2), "little") for _ in range(2))
+    return 30 + name + extra + entry.compress_size
+
+
 def sha256_of(file: Path) -> str:
     """Hash of a file's bytes, in hex."""
     with file.open("rb") as stream:
@@ -202,5 +235,5 @@ def _bundle_of(file: Path, archive: zipfile.ZipFile) -> Manifest:
         ) from error
 
 
-def _damaged(file: Path, error: Exception) -> ArchiveError:
+def _damaged(file: Path, error: Exception | str) -> ArchiveError:
     return ArchiveError(f"{file} is truncated or damaged ({error}); copy or build it again")

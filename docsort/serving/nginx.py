@@ -1,12 +1,16 @@
-"""Nginx's part: its configuration, its start and its end. Knows nothing of models."""
+"""Nginx's part: its configuration, its start, its reload, its end. Knows nothing of TorchServe."""
 
 import os
 import pwd
+import re
 import signal
 import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from docsort.core.errors import ServingError
+from docsort.serving.atomic import write_atomically
 from docsort.serving.child import Child
 from docsort.serving.error_pages import error_pages
 from docsort.serving.page import page_policy, render_page
@@ -16,8 +20,31 @@ from docsort.serving.templates import render
 from docsort.serving.web import write_web
 
 
-def write_config(settings: ServeSettings, run_dir: RunDir, inference_token: str) -> Path:
-    """Write nginx.conf and all that it names, for Nginx's group; return its path."""
+@dataclass(frozen=True)
+class Share:
+    """The version that answers a share of the requests for a model that name no version."""
+
+    name: str
+    version: str
+    percent: int
+
+    @property
+    def pattern(self) -> str:
+        """The path as a regular expression: Nginx ignores the case of a map's plain strings."""
+        return rf"~^/predictions/{re.escape(self.name)}\z"
+
+
+def write_config(
+    settings: ServeSettings,
+    run_dir: RunDir,
+    inference_token: str,
+    shares: Sequence[Share] = (),
+    generation: str = "",
+) -> None:
+    """Write nginx.conf, whole or not at all, and all that it names, for Nginx's group.
+
+    ``generation`` is what Nginx answers on ``run_dir.front`` once it serves by it.
+    """
     errors = error_pages(settings.max_body_bytes)
     write_web(settings, run_dir, errors)
     for socket in (run_dir.inference, run_dir.metrics, run_dir.gatekeeper):
@@ -37,12 +64,10 @@ def write_config(settings: ServeSettings, run_dir: RunDir, inference_token: str)
         access_log=settings.access_log or run_dir.access_log,
         user=pwd.getpwuid(0).pw_name if os.geteuid() == 0 else None,
         inference_token=inference_token,
-        # a request may wait for one batch before its own
-        read_timeout_s=2 * settings.response_timeout_s + 10,
+        shares=shares,
+        generation=generation,
     )
-    run_dir.nginx_config.touch(mode=0o640)
-    run_dir.nginx_config.write_text(text, encoding="utf-8")
-    return run_dir.nginx_config
+    write_atomically(run_dir.nginx_config, text, mode=0o640)
 
 
 def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:
@@ -52,16 +77,33 @@ def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:
         target.write_bytes(source.read_bytes())
 
 
-def start_nginx(program: str, config: Path, run_dir: RunDir) -> Child:
-    """Check the configuration, then start Nginx in the foreground. Raises ServingError."""
-    log = run_dir.nginx_log
-    command = [program, "-p", str(run_dir.nginx), "-e", str(log), "-c", str(config)]
-    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+def check_config(program: str, run_dir: RunDir) -> None:
+    """Raise ServingError where Nginx would not take its configuration."""
+    command = [*_command(program, run_dir), "-t"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     if checked.returncode:
-        raise ServingError(f"Nginx refuses its configuration {config}: {checked.stderr.strip()}")
-    return Child("Nginx", command, run_dir.path, log, inherit=[run_dir.lock])
+        raise ServingError(
+            f"Nginx refuses its configuration {run_dir.nginx_config}: {checked.stderr.strip()}"
+        )
+
+
+def start_nginx(program: str, run_dir: RunDir) -> Child:
+    """Start it in the foreground. Raises ServingError."""
+    run_dir.front.unlink(missing_ok=True)  # a killed one's would hinder it
+    command = _command(program, run_dir)
+    return Child("Nginx", command, run_dir.path, run_dir.nginx_log, inherit=[run_dir.lock])
+
+
+def reload_nginx(nginx: Child) -> None:
+    """Let new workers serve by the configuration; the old ones finish what they have begun."""
+    nginx.send(signal.SIGHUP)
 
 
 def end_nginx(nginx: Child, drain_timeout_s: float) -> None:
     """Take no new connections, finish what is in flight, then end."""
-    nginx.end(signal.SIGQUIT, drain_timeout_s + 5)
+    nginx.end(signal.SIGQUIT, drain_timeout_s)
+
+
+def _command(program: str, run_dir: RunDir) -> list[str]:
+    places = ["-p", str(run_dir.nginx), "-e", str(run_dir.nginx_log)]
+    return [program, *places, "-c", str(run_dir.nginx_config)]

@@ -83,6 +83,21 @@ class RunDir:
         return self.door / "tls.key"
 
     @property
+    def control(self) -> Path:
+        """Where the supervisor takes changes of versions; see control.py."""
+        return self.path / "control.sock"
+
+    @property
+    def front(self) -> Path:
+        """Where Nginx tells which configuration it serves by; see front.py."""
+        return self.nginx / "front.sock"
+
+    @property
+    def sockets(self) -> tuple[Path, ...]:
+        torchserve = (self.inference, self.management, self.metrics)
+        return (*torchserve, self.gatekeeper, self.control, self.front)
+
+    @property
     def tokens(self) -> Path:
         """Written by TorchServe into its working directory."""
         return self.path / "key_file.json"
@@ -111,6 +126,11 @@ class RunDir:
         return self.web / "open"
 
     @property
+    def closed(self) -> Path:
+        """For a prediction's path: while this folder has a file of that path and ``~``, 404."""
+        return self.web / "closed"
+
+    @property
     def ready(self) -> Path:
         """While this file is there, it is what /readyz answers."""
         return self.web / "readyz.json"
@@ -121,7 +141,12 @@ class RunDir:
         for folder, mode in ((self.door, 0o2750), (self.nginx, 0o2770)):
             folder.mkdir(exist_ok=True)
             folder.chmod(mode)
-        self.web.mkdir()
+        self.closed.mkdir(parents=True)
+
+    def clear_torchserve(self) -> None:
+        """Remove what one TorchServe leaves behind; its sockets would hinder the next one."""
+        for place in (self.temporary, self.tokens, self.inference, self.management, self.metrics):
+            _remove(place)
 
 
 @contextmanager
@@ -136,7 +161,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
     try:
         _clear(path)
         run_dir = RunDir(path, lock)
-        for place in (run_dir.inference, run_dir.management, run_dir.metrics, run_dir.gatekeeper):
+        for place in run_dir.sockets:
             check_socket_path(place)
         # TorchServe numbers its workers' sockets from 9000 up.
         check_socket_path(run_dir.temporary / ".ts.sock.99999")
@@ -147,8 +172,8 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
             keep = True  # the logs say why
             raise
         finally:
-            for place in (run_dir.temporary, run_dir.tokens, run_dir.tls_key):
-                _remove(place)
+            run_dir.clear_torchserve()
+            _remove(run_dir.tls_key)
             if not keep:
                 shutil.rmtree(path, ignore_errors=True)
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 from docsort.core.errors import ConfigError
 
 DEFAULT_STORE = Path("model_store")
+DEFAULT_PORT = 1337
 # Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
 _AT_LEAST_ONE = (
@@ -24,6 +25,7 @@ _AT_LEAST_ONE = (
     "batch_delay_ms",
     "queue_size",
     "max_body_bytes",
+    "max_archive_bytes",
     "max_connections",
     "client_connections",
     "client_timeout_s",
@@ -54,7 +56,7 @@ class ServeSettings:
     store: Path
     run_dir: Path
     host: str = _setting("127.0.0.1", "IP address to listen on")
-    port: int = _setting(1337, "TCP port to listen on")
+    port: int = _setting(DEFAULT_PORT, "TCP port to listen on")
     workers: int = _setting(1, "processes a version")
     threads: int = field(
         default_factory=_num_cores,
@@ -86,6 +88,10 @@ class ServeSettings:
         default=None,
         metadata=_option("file for a JSON line a request; RUN_DIR/access.log unless given", Path),
     )
+    max_archive_bytes: int = _setting(4 << 30, "bytes of an archive to be registered, at most")
+    management_port: int = _setting(
+        0, "loopback TCP port of TorchServe's management API; 0: RUN_DIR/management.sock alone"
+    )
     metrics_host: str = _setting("127.0.0.1", "IP address for Prometheus; keep it private")
     metrics_port: int = _setting(0, "TCP port for Prometheus; 0: RUN_DIR/metrics.sock alone")
 
@@ -99,6 +105,8 @@ class ServeSettings:
         # Nginx reads a request's first bytes into a buffer of 1 kB
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")
         self._check("port", 0 < self.port < 65536, "1 to 65535")
+        management = 0 <= self.management_port < 65536 and self.management_port != self.port
+        self._check("management_port", management, "0, or 1 to 65535 other than --port")
         self._check("metrics_port", 0 <= self.metrics_port < 65536, "0 to 65535")
         for name in ("host", "metrics_host"):
             accepted = "an IP address, such as 127.0.0.1 or 0.0.0.0"
@@ -107,6 +115,11 @@ class ServeSettings:
             plain = path is None or (path.is_absolute() and _PLAIN_PATH.match(str(path)))
             self._check(name, bool(plain), "an absolute path of letters, digits and / . _ + -")
         self._check_tls()
+
+    @property
+    def answer_timeout_s(self) -> int:
+        """What a client is let wait for its answer: one batch before its own, and its own."""
+        return 2 * self.response_timeout_s + 10
 
     @property
     def url(self) -> str:

@@ -1,16 +1,27 @@
-"""The model store: a folder of archives. Knows which there are, and which version is the newest."""
+"""The model store: a folder of archives. Knows which there are, which version is the newest, and
+how an archive gets in: whole, checked, and never over another.
+"""
 
+import os
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from docsort.core.errors import ArchiveError
-from docsort.serving.mar import ArchiveInfo, read_archive
+from docsort.serving.mar import ArchiveInfo, check_content, read_archive, sha256_of
+
+# An archive that is not proved yet. In the store itself, and a .mar, or TorchServe would not take
+# it; no version's file begins with a dot.
+_STAGING = ".registering-"
 
 
 def archives_in(store: Path) -> list[ArchiveInfo]:
     """All archives, by name and then from the oldest version to the newest. Raises ArchiveError."""
-    found = [read_archive(path) for path in sorted(store.glob("*.mar"))]
+    files = [path for path in sorted(store.glob("*.mar")) if not path.name.startswith(".")]
+    found = [read_archive(path) for path in files]
     return sorted(found, key=lambda info: (info.name, version_order(info.version)))
 
 
@@ -38,3 +49,89 @@ def shared_store(archives: Sequence[Path]) -> Path:
             "into one folder"
         )
     return folders.pop()
+
+
+def file_of(store: Path, name: str, version: str) -> Path:
+    """Where the store has the archive of a version."""
+    return store / f"{name}-{version}.mar"
+
+
+@contextmanager
+def staged(
+    file: Path, store: Path, max_bytes: int, sha256: str | None = None
+) -> Iterator[ArchiveInfo]:
+    """A checked copy of an archive, in the store while the block runs.
+
+    Raises:
+        ArchiveError: it is not one that `docsort archive` wrote, has over ``max_bytes`` bytes, has
+            another SHA-256 than ``sha256``, or the store has another of that name and version.
+    """
+    with _staging_file(store) as copy:
+        found = _copy(file, copy, max_bytes)
+        if sha256 is not None and found != sha256.lower():
+            raise ArchiveError(
+                f"{file} has the SHA-256 {found}, and not {sha256}, which was asked for; copy or "
+                "build it again"
+            )
+        info = read_archive(copy)
+        check_content(copy)
+        is_published(copy, file_of(store, info.name, info.version))
+        yield info
+
+
+def clear_staging(store: Path) -> None:
+    """Remove what a killed supervisor left of its registrations."""
+    for left in store.glob(f"{_STAGING}*"):
+        left.unlink()
+
+
+def is_published(candidate: Path, target: Path) -> bool:
+    """Whether the store has this archive already. Raises ArchiveError if it has another."""
+    if not target.exists():
+        return False
+    if sha256_of(candidate) != sha256_of(target):
+        raise ArchiveError(
+            f"{target} is there already and holds something else; a version never changes once it "
+            "is published: choose another --version"
+        )
+    return True
+
+
+def publish(candidate: Path, target: Path) -> bool:
+    """Whole or not at all, and never over another archive; whether it was not there before."""
+    with candidate.open("rb") as stream:
+        os.fsync(stream.fileno())
+    try:
+        os.link(candidate, target)
+    except FileExistsError:
+        return not is_published(candidate, target)
+    return True
+
+
+@contextmanager
+def _staging_file(store: Path) -> Iterator[Path]:
+    try:
+        descriptor, name = tempfile.mkstemp(".mar", _STAGING, store)
+    except OSError as error:
+        raise ArchiveError(f"nothing can be written into {store}: {error.strerror}") from error
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink()
+
+
+def _copy(file: Path, copy: Path, max_bytes: int) -> str:
+    """Copy a file unless it is larger than is accepted; its SHA-256."""
+    if not file.is_file():
+        raise ArchiveError(f"there is no archive {file}")
+    if (size := file.stat().st_size) > max_bytes:
+        raise ArchiveError(
+            f"{file} has {size} bytes, and --max-archive-bytes of `docsort serve` accepts "
+            f"{max_bytes}"
+        )
+    try:
+        shutil.copyfile(file, copy)
+    except OSError as error:
+        raise ArchiveError(f"{file} cannot be copied to {copy}: {error.strerror}") from error
+    return sha256_of(copy)

@@ -1,15 +1,16 @@
-"""One supervisor: TorchServe with the wanted versions, each proved, behind Nginx, until one ends.
+"""One supervisor: TorchServe with the wanted versions, each proved, behind Nginx, until it is told.
 
-Knows the order of things; how each is done stands in torchserve.py and nginx.py.
+Either is started again when it ends by itself. Knows the order of things; how each is done stands
+in torchserve.py, front.py and rollout.py.
 """
 
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,16 @@ from typing import TypeVar
 
 from docsort.core.errors import DocsortError, ServingError
 from docsort.serving.child import Child
+from docsort.serving.control import controlled
+from docsort.serving.front import Front
 from docsort.serving.gatekeeper import gatekeeper
-from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import check_port, find_java, find_nginx, find_torchserve
+from docsort.serving.restarts import Restarts
+from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir, held_run_dir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.torchserve import TorchServeApi, end_torchserve, start_torchserve
-from docsort.serving.wanted import WantedModel, WantedVersion
+from docsort.serving.versions import WantedModel
 from docsort.serving.watch import Watch
 
 _POLL_S = 0.1
@@ -47,12 +51,17 @@ class StopRequested(Exception):  # noqa: N818 - a wish, not an error
     """Someone asked the supervisor to end."""
 
 
+class TorchServeEnded(Exception):  # noqa: N818 - it is started again
+    """TorchServe ended by itself."""
+
+
 @dataclass
 class Supervisor:
     """Serves until it is told to stop.
 
-    ``report`` is given one line on what goes on; ``on_ready`` is called once all versions are
-    proved and requests are let in.
+    ``report`` is given one line on what goes on; ``on_ready`` is called once all default versions
+    are proved and requests are let in. With ``remembers``, what is wanted at the start is written
+    down as the store's wanted state; what changes later always is.
     """
 
     settings: ServeSettings
@@ -60,84 +69,121 @@ class Supervisor:
     programs: Programs
     report: Report
     on_ready: Callable[[], None]
+    remembers: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, keep_run_dir: bool) -> None:
-        """Start all, follow both processes, end all. Returns when it was told to stop.
+        """Start all, start again what ends by itself, end all. Returns when it was told to stop.
 
         Raises:
-            ServingError: something could not be started, or ended by itself.
+            ServingError: something could not be started, or ended by itself again and again.
         """
         with (
             held_run_dir(self.settings.run_dir, keep_run_dir) as run_dir,
             gatekeeper(run_dir.gatekeeper, self.settings.api_keys, self.report),
         ):
-            children: list[Child] = []
+            front = Front(self.programs.nginx, self.settings, run_dir, self.report)
+            rollout = Rollout(self.settings, run_dir, front, self.wanted, self.report)
+            if self.remembers:
+                rollout.file.own()
+            session = Session(self, run_dir, front, rollout)
+            with controlled(run_dir.control, rollout), ThreadPoolExecutor(1) as loader:
+                try:
+                    session.serve(loader)
+                except StopRequested:
+                    self.report("ending: finishing the requests in flight")
+                finally:
+                    session.end()
+
+
+@dataclass
+class Session:
+    """One run of a supervisor, through the lives of several TorchServes."""
+
+    asked: Supervisor
+    run_dir: RunDir
+    front: Front
+    rollout: Rollout
+    torchserve: Child | None = None
+
+    def serve(self, loader: Executor) -> None:
+        """Until told to stop: raises StopRequested, or ServingError."""
+        restarts = Restarts(self.asked.report)
+        on_ready = self.asked.on_ready
+        while True:
+            self.asked.report("starting TorchServe")
+            self.torchserve = start_torchserve(
+                self.asked.programs.java,
+                self.asked.programs.site_packages,
+                self.asked.settings,
+                self.run_dir,
+            )
             try:
-                with self._start(run_dir, children) as api:
-                    watch = self._load_all(api, run_dir, children)
-                    self._follow(watch, children)
-            except StopRequested:
-                self.report("ending: finishing the requests in flight")
-            finally:
-                self._end(run_dir, children)
+                self._serve_by(self.torchserve, on_ready, loader)
+            except TorchServeEnded:
+                if not self.rollout.has_begun:
+                    self.torchserve.check()
+                self._suspend()
+                restarts.spend(self.torchserve)
+                end_torchserve(self.torchserve)  # its workers outlive it
+            on_ready = partial(self.asked.report, "ready again")
 
-    def _start(self, run_dir: RunDir, children: list[Child]) -> TorchServeApi:
-        """Start both, with no version in TorchServe yet and predictions shut in Nginx."""
-        settings, programs = self.settings, self.programs
-        self.report("starting TorchServe")
-        children.append(start_torchserve(programs.java, programs.site_packages, settings, run_dir))
-        self._wait_for_torchserve(run_dir, children)
-        timeout_s = max(settings.response_timeout_s, settings.startup_timeout_s) + 30.0
-        api = TorchServeApi(run_dir, timeout_s)
-        self.report("starting Nginx")
-        config = write_config(settings, run_dir, api.inference_token)
-        children.append(start_nginx(programs.nginx, config, run_dir))
-        return api
+    def end(self) -> None:
+        """Nginx first, so that what is in flight gets its answer; each though another fails."""
+        with ExitStack() as ends:  # the last that was pushed runs first
+            if self.torchserve:
+                ends.callback(end_torchserve, self.torchserve)
+            ends.callback(self.front.end)
+            ends.callback(self.run_dir.ready.unlink, missing_ok=True)
+            self.rollout.end()
 
-    def _load_all(self, api: TorchServeApi, run_dir: RunDir, children: Sequence[Child]) -> Watch:
-        """Load and prove every wanted version, then let requests in."""
-        watch = Watch(api, run_dir, self.settings.store, self.wanted)
-        for model in self.wanted:
-            for version in model.versions:
-                self._watched(children, partial(self._load, watch, model, version))
-            self._watched(children, partial(api.set_default, model.name, model.default))
-        run_dir.open_gate.touch()
+    def _serve_by(self, torchserve: Child, on_ready: Callable[[], None], loader: Executor) -> None:
+        """One TorchServe's life. Raises TorchServeEnded, StopRequested, or ServingError."""
+        api = self._api_of(torchserve)  # never closed: changes that still go on would fail oddly
+        self.front.apply([], api.inference_token)
+        watch = self._watched(partial(self.rollout.begin, api))
+        if self.asked.remembers:
+            self.rollout.remember()
+        self.run_dir.open_gate.touch()
         watch.restore()
-        self.on_ready()
-        return watch
+        on_ready()
+        loader.submit(self.rollout.load_others)
+        self._follow(watch)
 
-    def _follow(self, watch: Watch, children: Sequence[Child]) -> None:
-        """Keep readiness true until told to stop; tell each change of it."""
+    def _api_of(self, torchserve: Child) -> TorchServeApi:
+        settings, run_dir = self.asked.settings, self.run_dir
+        timeout_s = max(settings.response_timeout_s, settings.startup_timeout_s) + 30.0
+        for _ in range(int(settings.startup_timeout_s / _POLL_S)):
+            self._pause()
+            with suppress(ServingError):  # it has not written all of its tokens yet
+                api = TorchServeApi(run_dir, timeout_s, settings.management_port)
+                if api.is_up():
+                    return api
+                api.close()
+        raise ServingError(
+            f"TorchServe did not answer within {settings.startup_timeout_s} s; "
+            f"{torchserve.last_lines()}"
+        )
+
+    def _follow(self, watch: Watch) -> None:
+        """Keep readiness true; tell each change of it."""
         was: str | None = None
         while True:
             due = time.monotonic() + _FOLLOW_S
             while time.monotonic() < due:
-                self._pause(children)
-            reason = self._watched(children, watch.follow)
+                self._pause()
+            reason = self._watched(watch.follow)
             if reason != was:
-                self.report("ready again" if reason is None else f"not ready: {reason}")
+                self.asked.report("ready again" if reason is None else f"not ready: {reason}")
             was = reason
 
-    def _wait_for_torchserve(self, run_dir: RunDir, children: Sequence[Child]) -> None:
-        for _ in range(int(self.settings.startup_timeout_s / _POLL_S)):
-            self._pause(children)
-            if run_dir.tokens.exists() and run_dir.management.exists():
-                with TorchServeApi(run_dir, 5.0) as api:
-                    if api.is_up():
-                        return
-        raise ServingError(
-            f"TorchServe did not answer within {self.settings.startup_timeout_s} s; "
-            f"{children[0].last_lines()}"
-        )
+    def _suspend(self) -> None:
+        """Until the next TorchServe has begun, Nginx answers 503 by itself."""
+        self.rollout.suspend()
+        self.run_dir.open_gate.unlink(missing_ok=True)
+        self.run_dir.ready.unlink(missing_ok=True)
 
-    def _load(self, watch: Watch, model: WantedModel, version: WantedVersion) -> None:
-        self.report(f"loading {model.name} {version.version}")
-        watch.api.register(version.file, model.name, self.settings)
-        self.report(f"proving {model.name} {version.version} by its golden documents")
-        watch.prove(model, version)
-
-    def _watched(self, children: Sequence[Child], call: Callable[[], _Result]) -> _Result:
+    def _watched(self, call: Callable[[], _Result]) -> _Result:
         """Run a call that may take long, and give it up when a child ends or we are to stop."""
         pool = ThreadPoolExecutor(1)
         try:
@@ -146,30 +192,24 @@ class Supervisor:
                 try:
                     return future.result(timeout=_POLL_S)
                 except FutureTimeoutError:
-                    self._pause(children)
+                    self._pause()
                 except DocsortError as error:
-                    for child in children:
-                        child.check()
-                    raise ServingError(f"{error}\n{children[0].last_lines()}") from error
+                    self._check_torchserve()
+                    assert self.torchserve
+                    raise ServingError(f"{error}\n{self.torchserve.last_lines()}") from error
         finally:
             # Its connection breaks when TorchServe ends; nobody waits for its result.
             pool.shutdown(wait=False)
 
-    def _pause(self, children: Sequence[Child]) -> None:
-        if self.stop.wait(_POLL_S):
+    def _pause(self) -> None:
+        if self.asked.stop.wait(_POLL_S):
             raise StopRequested
-        for child in children:
-            child.check()
+        self._check_torchserve()
+        self.front.check()
 
-    def _end(self, run_dir: RunDir, children: Sequence[Child]) -> None:
-        """Nginx first, so that what is in flight gets its answer; each though another fails."""
-        with ExitStack() as ends:  # the last that was pushed runs first
-            for child in children:
-                if child.name == "Nginx":
-                    ends.callback(end_nginx, child, self.settings.drain_timeout_s)
-                else:
-                    ends.callback(end_torchserve, child)
-            ends.callback(run_dir.ready.unlink, missing_ok=True)
+    def _check_torchserve(self) -> None:
+        if self.torchserve and self.torchserve.exit_status is not None:
+            raise TorchServeEnded
 
 
 def prepare(settings: ServeSettings) -> Programs:

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -40,6 +39,8 @@ def start_torchserve(
 
     Java is started directly, as TorchServe's own launcher would, which leaves a pid file behind.
     """
+    run_dir.clear_torchserve()
+    run_dir.temporary.mkdir()
     config = run_dir.path / "config.properties"
     logging = run_dir.path / "log4j2.xml"
     context = {
@@ -103,7 +104,7 @@ def worker_environment(
 class TorchServeApi:
     """Management and inference over the unix sockets, with TorchServe's own tokens."""
 
-    def __init__(self, run_dir: RunDir, timeout_s: float) -> None:
+    def __init__(self, run_dir: RunDir, timeout_s: float, management_port: int = 0) -> None:
         """Raises ServingError until TorchServe has written its tokens.
 
         ``timeout_s`` is the longest that a call may take.
@@ -114,25 +115,21 @@ class TorchServeApi:
             management_token = keys["management"]["key"]
         except (OSError, ValueError, KeyError) as error:
             raise ServingError(f"TorchServe's tokens cannot be read: {error}") from error
-        self._management = _client(run_dir.management, management_token, timeout_s)
+        address: str | Path = run_dir.management
+        if management_port:
+            address = f"http://127.0.0.1:{management_port}"
+        self._management = _client(address, management_token, timeout_s)
         self._inference = _client(run_dir.inference, self.inference_token, timeout_s)
 
-    def __enter__(self) -> "TorchServeApi":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close its connections."""
         self._management.close()
         self._inference.close()
 
     def is_up(self) -> bool:
         """Whether the management API answers; says nothing about models."""
         try:
-            return self._management.get("/models").is_success
+            return self._management.get("/models", timeout=5.0).is_success
         except httpx.TransportError:
             return False
 
@@ -158,10 +155,24 @@ class TorchServeApi:
         """Let ``/predictions/NAME`` be answered by this version. Checks nothing."""
         self._manage("PUT", f"/models/{name}/{version}/set-default")
 
+    def unregister(self, name: str, version: str) -> None:
+        """Forget a version and end its workers, whatever they do. Refused for a default version."""
+        self._manage("DELETE", f"/models/{name}/{version}", missing={})
+
     def ready_workers(self, name: str, version: str) -> set[int]:
         """Process ids of a version's workers that have loaded it."""
-        description = self._manage("GET", f"/models/{name}/{version}")[0]
-        return {w["pid"] for w in description["workers"] if w["status"] == "READY"}
+        workers = self._describe(name, version)["workers"]
+        return {w["pid"] for w in workers if w["status"] == "READY"}
+
+    def num_pending(self, name: str, version: str) -> int:
+        """A version's requests that no worker has taken yet."""
+        return int(self._describe(name, version)["jobQueueStatus"]["pendingRequests"])
+
+    def _describe(self, name: str, version: str) -> dict[str, Any]:
+        """As TorchServe describes it; a version that it does not have has nothing."""
+        nothing = [{"workers": [], "jobQueueStatus": {"pendingRequests": 0}}]
+        description = self._manage("GET", f"/models/{name}/{version}", missing=nothing)
+        return dict(description[0])
 
     def scores(self, info: ArchiveInfo, texts: Sequence[str]) -> np.ndarray:
         """Probabilities (D, C) that a version gives to texts, in the order of its labels.
@@ -183,20 +194,27 @@ class TorchServeApi:
             raise ServingError(f"TorchServe's {path} answers {response.status_code}")
         return {entry["label"]: entry["score"] for entry in response.json()["scores"]}
 
-    def _manage(self, method: str, path: str, parameters: dict[str, Any] | None = None) -> Any:
+    def _manage(
+        self, method: str, path: str, parameters: dict[str, Any] | None = None, missing: Any = None
+    ) -> Any:
+        """``missing``, unless it is None, is the answer where TorchServe has no such version."""
         try:
             response = self._management.request(method, path, params=parameters)
         except httpx.TransportError as error:
             raise ServingError(f"TorchServe's management API does not answer: {error!r}") from error
+        if response.status_code == 404 and missing is not None:
+            return missing
         if not response.is_success:
             raise ServingError(f"TorchServe refuses {method} {path}: {_message_of(response)}")
         return response.json()
 
 
-def _client(socket: Path, token: str, timeout_s: float) -> httpx.Client:
+def _client(address: str | Path, token: str, timeout_s: float) -> httpx.Client:
+    """``address`` is a URL, or a unix socket's path."""
+    socket = str(address) if isinstance(address, Path) else None
     return httpx.Client(
-        transport=httpx.HTTPTransport(uds=str(socket)),
-        base_url="http://torchserve",
+        transport=httpx.HTTPTransport(uds=socket),
+        base_url="http://torchserve" if socket else str(address),
         headers={"Authorization": f"Bearer {token}"},
         timeout=timeout_s,
         trust_env=False,

@@ -1,60 +1,76 @@
 """The wanted state: which versions serve and which are the defaults, in one file of the store.
 
-The supervisor makes TorchServe agree with it; nothing else remembers versions over a restart.
+The supervisor makes TorchServe and Nginx agree with it; nothing else remembers versions over a
+restart.
 """
 
+import fcntl
 import json
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from docsort.core.errors import ServingError
+from docsort.serving.atomic import write_atomically
 from docsort.serving.mar import ArchiveInfo, read_archive
 from docsort.serving.store import archives_in, newest_of_each
+from docsort.serving.versions import Canary, WantedModel, WantedVersion
 
 WANTED = "serving.json"
 _SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
-class WantedVersion:
-    """One version of a model: the archive's file name in the store, and its SHA-256."""
+class WantedFile:
+    """The store's wanted state, which one supervisor at a time may write."""
 
-    version: str
-    file: str
-    sha256: str
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._lock: int | None = None
 
-
-@dataclass(frozen=True)
-class WantedModel:
-    """A name with its versions, one of which answers when none is asked for."""
-
-    name: str
-    default: str
-    versions: tuple[WantedVersion, ...]
-
-    def __post_init__(self) -> None:
-        names = [version.version for version in self.versions]
-        if self.default not in names or len(set(names)) != len(names):
+    def own(self) -> None:
+        """Hold it until this process ends. Raises ServingError while another holds it."""
+        if self._lock is not None:
+            return
+        try:
+            lock = os.open(self._store, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ServingError(f"--store {self._store}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
             raise ServingError(
-                f"model {self.name}: its default {self.default} must be one of its versions, each "
-                f"named once: {', '.join(names) or 'none'}"
-            )
+                f"another docsort serves what {self._store / WANTED} wants; stop it, or give this "
+                "one another --store"
+            ) from error
+        self._lock = lock
 
-    @property
-    def default_version(self) -> WantedVersion:
-        return next(version for version in self.versions if version.version == self.default)
+    def write(self, wanted: Sequence[WantedModel]) -> None:
+        """Replace it, whole or not at all. Raises ServingError."""
+        self.own()
+        try:
+            write_wanted(self._store, wanted)
+        except OSError as error:
+            raise ServingError(
+                f"{self._store / WANTED} cannot be written: {error.strerror}"
+            ) from error
+
+    def close(self) -> None:
+        """Let another supervisor have it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
-def readiness(wanted: Sequence[WantedModel]) -> str:
-    """What /readyz answers when all is well."""
+def readiness(wanted: Sequence[WantedModel], proved: Container[tuple[str, str]]) -> str:
+    """What /readyz answers when all is well: of each name, the versions that are proved."""
     models = {
         model.name: {
             "default": model.default,
-            "versions": [version.version for version in model.versions],
+            "versions": [v.version for v in model.versions if (model.name, v.version) in proved],
         }
         for model in wanted
     }
@@ -68,14 +84,16 @@ def wanted_from(archives: Sequence[ArchiveInfo]) -> tuple[WantedModel, ...]:
         WantedModel(
             name,
             newest[name].version,
-            tuple(
-                WantedVersion(info.version, info.path.name, info.sha256)
-                for info in archives
-                if info.name == name
-            ),
+            tuple(version_of(info) for info in archives if info.name == name),
         )
         for name in sorted(newest)
     )
+
+
+def version_of(info: ArchiveInfo) -> WantedVersion:
+    """An archive of the store as a version that is registered now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return WantedVersion(info.version, info.path.name, info.sha256, now)
 
 
 def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...]:
@@ -137,35 +155,27 @@ def read_wanted(store: Path) -> tuple[WantedModel, ...]:
 
 def write_wanted(store: Path, wanted: Sequence[WantedModel]) -> None:
     """Replace the store's wanted state, whole or not at all."""
-    models = {
-        model.name: {
-            "default": model.default,
-            "versions": {v.version: {"file": v.file, "sha256": v.sha256} for v in model.versions},
-        }
-        for model in wanted
-    }
+    models = {model.name: _content_of(model) for model in wanted}
     content = {"schema_version": _SCHEMA_VERSION, "models": models}
     write_atomically(store / WANTED, json.dumps(content, indent=2) + "\n")
 
 
-def write_atomically(file: Path, text: str) -> None:
-    """A reader, and a machine that loses power, sees the old content or the new."""
-    descriptor, partial = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, file)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+def _content_of(model: WantedModel) -> dict[str, Any]:
+    versions = {known.version: asdict(known) for known in model.versions}
+    for said in versions.values():
+        del said["version"]
+    return {
+        "default": model.default,
+        "previous": model.previous,
+        "canary": asdict(model.canary) if model.canary else None,
+        "versions": versions,
+    }
 
 
 def _model_from(name: str, content: Mapping[str, Any]) -> WantedModel:
     versions = tuple(
-        WantedVersion(version, said["file"], said["sha256"])
+        WantedVersion(version, said["file"], said["sha256"], said["registered"])
         for version, said in content["versions"].items()
     )
-    return WantedModel(name, content["default"], versions)
+    canary = Canary(**content["canary"]) if content["canary"] else None
+    return WantedModel(name, content["default"], versions, content["previous"], canary)

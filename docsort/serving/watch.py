@@ -13,10 +13,12 @@ import numpy as np
 
 from docsort.core.errors import DocsortError, ServingError
 from docsort.core.golden import check_golden
-from docsort.serving.mar import read_archive, unpack_archive
+from docsort.serving.atomic import write_atomically
+from docsort.serving.mar import ArchiveInfo, read_archive, unpack_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import TorchServeApi
-from docsort.serving.wanted import WantedModel, WantedVersion, readiness, write_atomically
+from docsort.serving.versions import WantedModel, WantedVersion
+from docsort.serving.wanted import readiness
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Watch:
     wanted: Sequence[WantedModel]
     _proved: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # workers' process ids
 
-    def prove(self, model: WantedModel, version: WantedVersion) -> None:
+    def prove(self, info: ArchiveInfo) -> None:
         """Have a registered version answer its archive's golden documents.
 
         Raises:
@@ -37,8 +39,9 @@ class Watch:
             BundleError: it answers otherwise.
             ServingError: it does not answer, or lost all workers meanwhile.
         """
-        before = self.api.ready_workers(model.name, version.version)
-        info = read_archive(self.store / version.file)
+        before = self.api.ready_workers(info.name, info.version)
+        if not before:
+            raise ServingError(f"{info.name} {info.version} has no worker that is ready")
         with tempfile.TemporaryDirectory(prefix="proof-", dir=self.run_dir.temporary) as folder:
             unpack_archive(info.path, Path(folder))
 
@@ -47,12 +50,26 @@ class Watch:
 
             check_golden(Path(folder) / "bundle", score)
         # one that came or went meanwhile may not be the one that answered
-        proved = before & self.api.ready_workers(model.name, version.version)
+        proved = before & self.api.ready_workers(info.name, info.version)
         if not proved:
-            raise ServingError(
-                f"{model.name} {version.version} lost its workers while it was being proved"
-            )
-        self._proved[model.name, version.version] = proved
+            raise ServingError(f"{info.name} {info.version} lost its workers while it was proved")
+        self._proved[info.name, info.version] = proved
+
+    def ensure(self, name: str, version: WantedVersion) -> None:
+        """Have a version prove itself unless a worker that did so is ready. Raises as ``prove``."""
+        if not self.proved_workers(name, version.version):
+            self.prove(read_archive(self.store / version.file))
+
+    def proved_workers(self, name: str, version: str) -> set[int]:
+        """Process ids of a version's ready workers that gave the golden answers."""
+        ready = self.api.ready_workers(name, version)
+        return ready & self._proved.get((name, version), set())
+
+    def tell(self, wanted: Sequence[WantedModel]) -> None:
+        """Follow another wanted state from now on; /readyz names it at once if it answers 200."""
+        self.wanted = wanted
+        if self.run_dir.ready.exists():
+            self.restore()
 
     def follow(self) -> str | None:
         """Withdraw or restore readiness, proving again what has only new workers.
@@ -73,16 +90,13 @@ class Watch:
         self.run_dir.ready.unlink(missing_ok=True)
 
     def restore(self) -> None:
-        """From now on /readyz answers 200."""
-        if not self.run_dir.ready.exists():
-            write_atomically(self.run_dir.ready, readiness(self.wanted))
+        """From now on /readyz answers 200, and names the versions that have proved themselves."""
+        text = readiness(self.wanted, self._proved)
+        ready = self.run_dir.ready
+        if not ready.exists() or ready.read_text(encoding="utf-8") != text:
+            write_atomically(ready, text)
 
     def _follow_model(self, model: WantedModel) -> None:
-        version = model.default_version
-        workers = self.api.ready_workers(model.name, version.version)
-        if workers & self._proved.get((model.name, version.version), set()):
-            return
-        self.withdraw()
-        if not workers:
-            raise ServingError(f"{model.name} {version.version} has no worker that is ready")
-        self.prove(model, version)
+        if not self.proved_workers(model.name, model.default):
+            self.withdraw()
+            self.ensure(model.name, model.default_version)

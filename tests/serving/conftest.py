@@ -27,11 +27,15 @@ LONG_GOLDEN_TEXT = "the profit of the bank " * 8000
 
 @pytest.fixture(scope="session")
 def other_bundle(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny bundle with another head, so that its answers differ; one golden text is long."""
+    """The tiny bundle with another head."""
+    return make_other_bundle(tiny_bundle, tmp_path_factory.mktemp("bundles") / "other")
+
+
+def make_other_bundle(tiny_bundle: Path, path: Path) -> Path:
+    """Its answers differ from the tiny bundle's; one golden text is long."""
     bundle = read_bundle(tiny_bundle)
     classifier, tokenizer = load_model(bundle)
     classifier.head.weight.data.neg_()
-    path = tmp_path_factory.mktemp("bundles") / "other"
     write_bundle(path, bundle.manifest, classifier, tokenizer, [*GOLDEN_TEXTS, LONG_GOLDEN_TEXT])
     return path
 
@@ -68,18 +72,28 @@ class RunningServer:
     output: Path
     metrics_url: str
 
-    def wait_until_ready(self) -> None:
-        """Return once /readyz says so; fail with the output if it ends before."""
+    def wait_until_ready(self, num_versions: int = 1) -> None:
+        """Return once /readyz says so of so many; fail with the output if it ends before."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.output.read_text()
             try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
-                    return
+                answer = httpx.get(f"{self.url}/readyz")
+                if answer.status_code == 200:
+                    models = answer.json()["models"].values()
+                    if sum(len(model["versions"]) for model in models) == num_versions:
+                        return
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
         pytest.fail(f"not ready within {START_TIMEOUT_S} s:\n{self.output.read_text()}")
+
+    def wait_until_said(self, line: str) -> None:
+        """Return once its output has the line."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while line not in self.output.read_text():
+            assert time.monotonic() < deadline, self.output.read_text()
+            time.sleep(0.1)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""
@@ -114,7 +128,7 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
     limit = ["--max-body-bytes", str(MAX_BODY_BYTES)]
     server = start_server(tmp_path_factory.mktemp("server"), *limit, *archives)
     try:
-        server.wait_until_ready()
+        server.wait_until_ready(num_versions=2)
         yield server
     finally:
         server.stop()

@@ -4,14 +4,13 @@ import json
 import os
 import re
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from docsort.core.errors import ServingError
 from docsort.serving.error_pages import error_pages
-from docsort.serving.nginx import start_nginx, write_config
+from docsort.serving.nginx import Share, check_config, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
@@ -28,24 +27,21 @@ def run_dir(tmp_path: Path) -> RunDir:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
 def test_accepted_by_nginx(run_dir: RunDir, host: str) -> None:
     settings = ServeSettings(Path("store"), run_dir.path, host, free_port())
-    config = write_config(settings, run_dir, "t0ken")
-    checked = subprocess.run(
-        [find_nginx(), "-t", "-q", "-e", str(run_dir.path / "log"), "-c", str(config)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (checked.returncode, checked.stderr) == (0, "")
+    shares = [Share("tiny", "2.0", 10), Share("a-b.c", "1", 1)]
+    write_config(settings, run_dir, "t0ken", shares)
+    check_config(find_nginx(), run_dir)
+    assert run_dir.nginx_log.read_text() == ""
 
 
 def test_the_token_is_readable_by_nginx_alone(run_dir: RunDir) -> None:
-    config = write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken")
-    assert "Bearer t0ken" in config.read_text()
-    assert stat.S_IMODE(config.stat().st_mode) == 0o640
+    write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken")
+    assert "Bearer t0ken" in run_dir.nginx_config.read_text()
+    assert stat.S_IMODE(run_dir.nginx_config.stat().st_mode) == 0o640
 
 
 def test_every_error_page_is_json_and_is_used(run_dir: RunDir) -> None:
-    config = write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken").read_text()
+    write_config(ServeSettings(Path("store"), run_dir.path), run_dir, "t0ken")
+    config = run_dir.nginx_config.read_text()
     used = re.findall(r"error_page ([0-9 ]+)(?:=([0-9]+) )?/errors/(\S+\.json);", config)
     assert len(used) == len(re.findall(r"^ +error_page ", config, re.MULTILINE))
     assert {name for _, _, name in used} == {page.file for page in error_pages(1)}
@@ -61,7 +57,6 @@ def test_busy_answers_say_when_to_come_back() -> None:
 
 
 def test_a_configuration_that_nginx_refuses(run_dir: RunDir) -> None:
-    config = run_dir.nginx_config
-    config.write_text("nonsense;")
+    run_dir.nginx_config.write_text("nonsense;")
     with pytest.raises(ServingError, match=r'refuses its configuration(.|\n)*"nonsense"'):
-        start_nginx(find_nginx(), config, run_dir)
+        check_config(find_nginx(), run_dir)

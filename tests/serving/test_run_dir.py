@@ -14,7 +14,7 @@ from docsort.serving.run_dir import held_run_dir
 def test_only_its_owner_may_enter_it(tmp_path: Path) -> None:
     with held_run_dir(tmp_path / "run", keep=False) as run_dir:
         assert stat.S_IMODE(run_dir.path.stat().st_mode) == 0o700
-        assert run_dir.temporary.is_dir()
+        assert run_dir.web.is_dir()
     assert not (tmp_path / "run").exists()
 
 

@@ -22,7 +22,8 @@ import pytest
 from docsort.core.scorer import Scorer
 from docsort.serving.child import group_members
 from docsort.serving.mar import read_archive
-from docsort.serving.wanted import WantedModel, wanted_from, write_wanted
+from docsort.serving.versions import WantedModel
+from docsort.serving.wanted import read_wanted, wanted_from, write_wanted
 from tests.conftest import WORDS
 from tests.handlers.test_docsort_handler import CONTENT_TYPES
 from tests.serving.conftest import (
@@ -342,18 +343,26 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for file in tasks for child in file.read_text().split()]
 
 
-@pytest.mark.parametrize("name", ["nginx: master", "ModelServer"])
-def test_if_one_dies_the_other_is_ended(store: Path, tmp_path: Path, name: str) -> None:
+def test_what_dies_is_started_again_and_serves_the_same(store: Path, tmp_path: Path) -> None:
     server = start_server(tmp_path, str(store / "tiny-1.0.mar"))
-    server.wait_until_ready()
-    groups = children_of(server.process.pid)
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in groups}
-    (victim,) = [pid for pid, command in commands.items() if name in command]
-    os.kill(victim, signal.SIGKILL)
-    assert server.process.wait(60) == 2
-    said = server.output.read_text()
-    assert re.search(r"docsort serve: (Nginx|TorchServe) ended by itself \(status -9\)", said)
-    assert [group_members(group) for group in groups] == [[], []]
+    try:
+        server.wait_until_ready()
+        before = httpx.get(f"{server.url}/readyz").json()
+        for name, program in (("Nginx", "nginx: master"), ("TorchServe", "ModelServer")):
+            commands = {
+                Path(f"/proc/{pid}/cmdline").read_bytes().decode(): pid
+                for pid in children_of(server.process.pid)
+            }
+            (victim,) = [pid for command, pid in commands.items() if program in command]
+            os.kill(victim, signal.SIGKILL)
+            server.wait_until_said(f"{name} ended by itself (status -9); starting again")
+            server.wait_until_ready()
+            assert group_members(victim) == []
+            answer = httpx.post(f"{server.url}/predictions/tiny", content="a", headers=PLAIN)
+            assert answer.json()["model"]["version"] == "1.0"
+            assert httpx.get(f"{server.url}/readyz").json() == before
+    finally:
+        assert server.stop() == 0
 
 
 def test_readiness_follows_the_default_versions_worker(server: RunningServer) -> None:
@@ -412,15 +421,16 @@ def test_the_wanted_state_serves_before_and_after_the_supervisor_is_killed(
     (tiny,) = wanted_from([read_archive(own / f"tiny-{v}.mar") for v in ("1.0", "2.0")])
     write_wanted(own, [WantedModel("tiny", "1.0", tiny.versions)])
     wanted = {"tiny": {"default": "1.0", "versions": ["1.0", "2.0"]}}
+    begun = read_wanted(own)
 
     server = start_server(tmp_path, "--store", str(own))
     try:
-        # alive, but closed until both versions have answered their golden documents
+        # alive, but closed until the default version has answered its golden documents
         for answer in first_answers(server):
             assert answer.status_code == 503
             assert answer.json()["error"]["type"] == "not_ready"
             assert int(answer.headers["Retry-After"]) > 0
-        server.wait_until_ready()
+        server.wait_until_ready(num_versions=2)
         assert httpx.get(f"{server.url}/readyz").json()["models"] == wanted
         groups = children_of(server.process.pid)
     finally:
@@ -429,8 +439,9 @@ def test_the_wanted_state_serves_before_and_after_the_supervisor_is_killed(
 
     again = start_server(tmp_path, "--store", str(own))  # in the same run directory
     try:
-        again.wait_until_ready()
+        again.wait_until_ready(num_versions=2)
         assert httpx.get(f"{again.url}/readyz").json()["models"] == wanted
         assert [group_members(group) for group in groups] == [[], []]
     finally:
         assert again.stop(signal.SIGTERM) == 0
+    assert read_wanted(own) == begun

@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from docsort.core.errors import ArchiveError, ServingError
-from docsort.serving.wanted import (
-    WANTED,
-    WantedModel,
-    WantedVersion,
-    find_wanted,
-    read_wanted,
-    write_wanted,
-)
+from docsort.serving.versions import Canary, WantedModel, WantedVersion
+from docsort.serving.wanted import WANTED, WantedFile, find_wanted, read_wanted, write_wanted
 
 
 @pytest.fixture
@@ -68,7 +62,8 @@ def test_an_archive_that_was_swapped(own_store: Path) -> None:
         ('{"schema_version": 1, "models": {"a": {}}}', "cannot be understood"),
         ('{"schema_version": 99, "models": {}}', "schema version 99"),
         (
-            '{"schema_version": 1, "models": {"a": {"default": "2", "versions": {}}}}',
+            '{"schema_version": 1, "models": {"a": {"default": "2", "previous": null, '
+            '"canary": null, "versions": {}}}}',
             "its default 2 must be one of its versions",
         ),
     ],
@@ -80,10 +75,21 @@ def test_a_state_that_cannot_be_used(tmp_path: Path, content: str, said: str) ->
 
 
 def test_reads_what_was_written(tmp_path: Path) -> None:
-    wanted = (WantedModel("a", "2", (WantedVersion("1", "x", "f"), WantedVersion("2", "y", "e"))),)
+    versions = tuple(WantedVersion(v, f"{v}.mar", "f", "2026-01-01T00:00:00") for v in "123")
+    wanted = (WantedModel("a", "2", versions, previous="1", canary=Canary("3", 10)),)
     write_wanted(tmp_path, wanted)
     assert read_wanted(tmp_path) == wanted
     assert json.loads((tmp_path / WANTED).read_text())["schema_version"] == 1
+
+
+def test_one_supervisor_writes_it(tmp_path: Path) -> None:
+    first, second = WantedFile(tmp_path), WantedFile(tmp_path)
+    first.write(())
+    with pytest.raises(ServingError, match="another docsort serves"):
+        second.write(())
+    first.close()
+    second.write(())
+    second.close()
 
 
 def test_a_failed_write_leaves_the_old_state(
@@ -97,6 +103,6 @@ def test_a_failed_write_leaves_the_old_state(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_wanted(tmp_path, (WantedModel("a", "1", (WantedVersion("1", "x", "f"),)),))
+        write_wanted(tmp_path, (WantedModel("a", "1", (WantedVersion("1", "x", "f", "now"),)),))
     assert (tmp_path / WANTED).read_text() == before
     assert os.listdir(tmp_path) == [WANTED]

@@ -12,7 +12,8 @@ from docsort.core.golden import read_golden
 from docsort.serving.mar import ArchiveInfo
 from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import TorchServeApi
-from docsort.serving.wanted import WantedModel, find_wanted
+from docsort.serving.versions import WantedModel
+from docsort.serving.wanted import find_wanted
 from docsort.serving.watch import Watch
 
 
@@ -48,7 +49,7 @@ def watch(api: FakeApi, store: Path, tmp_path: Path) -> Watch:
     (tiny,) = find_wanted(store, sorted(store.glob("*.mar")))
     tiny = WantedModel("tiny", "1.0", tiny.versions)
     watch = Watch(api, run_dir, store, [tiny])
-    watch.prove(tiny, tiny.default_version)
+    watch.ensure("tiny", tiny.default_version)
     watch.restore()
     return watch
 
@@ -82,7 +83,7 @@ def test_a_new_worker_between_two_looks_is_proved_too(watch: Watch, api: FakeApi
 def test_a_worker_that_was_not_asked_proves_nothing(watch: Watch, api: FakeApi) -> None:
     api.workers["1.0"] = {11}
     api.dies_while_proved = True
-    assert watch.follow() == "tiny 1.0 lost its workers while it was being proved"
+    assert watch.follow() == "tiny 1.0 lost its workers while it was proved"
     assert not watch.run_dir.ready.exists()
 
 
@@ -105,6 +106,7 @@ def test_a_torchserve_that_does_not_answer(
 
 def test_wrong_answers_are_an_error_at_the_start(watch: Watch, api: FakeApi) -> None:
     (tiny,) = watch.wanted
+    api.workers["1.0"] = {11}
     api.answers = api.answers + 1
     with pytest.raises(BundleError, match="differ by up to 1"):
-        watch.prove(tiny, tiny.default_version)
+        watch.ensure("tiny", tiny.default_version)

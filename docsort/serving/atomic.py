@@ -1,0 +1,20 @@
+"""One file, replaced whole or not at all. Knows nothing of what stands in it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(file: Path, text: str, mode: int = 0o644) -> None:
+    """A reader, and a machine that loses power, sees the old content or the new."""
+    descriptor, partial = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(partial, mode)
+        os.replace(partial, file)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

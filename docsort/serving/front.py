@@ -1,0 +1,98 @@
+"""Nginx as a whole: configured, started, configured anew without losing a request, started again.
+
+Knows which shares of the requests go where, not why.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from docsort.core.errors import ServingError
+from docsort.serving.child import Child
+from docsort.serving.nginx import (
+    Share,
+    check_config,
+    end_nginx,
+    reload_nginx,
+    start_nginx,
+    write_config,
+)
+from docsort.serving.restarts import Restarts
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+
+_POLL_S = 0.02
+_APPLIED_WITHIN_S = 20.0
+
+
+class Front:
+    """One Nginx, which serves by what ``apply`` was last given."""
+
+    def __init__(
+        self, program: str, settings: ServeSettings, run_dir: RunDir, report: Callable[[str], None]
+    ) -> None:
+        self._program = program
+        self._settings = settings
+        self._run_dir = run_dir
+        self._restarts = Restarts(report)
+        self._child: Child | None = None
+        self._token = ""
+        self._applied: tuple[str, Sequence[Share]] | None = None
+        self._changing = threading.Lock()
+
+    def apply(self, shares: Sequence[Share], inference_token: str | None = None) -> None:
+        """Give canaries these shares from now on, and return once Nginx does.
+
+        The first time starts Nginx, which ends with the thread that does: see child.py.
+        ``inference_token`` is a new TorchServe's. Raises ServingError.
+        """
+        with self._changing:
+            self._token = inference_token or self._token
+            if (self._token, shares) == self._applied:
+                return
+            generation = secrets.token_hex(8)
+            write_config(self._settings, self._run_dir, self._token, shares, generation)
+            check_config(self._program, self._run_dir)
+            if self._child is None:
+                self._child = start_nginx(self._program, self._run_dir)
+            else:
+                reload_nginx(self._child)
+            self._wait_for(generation)
+            self._applied = (self._token, shares)
+
+    def check(self) -> None:
+        """Start Nginx again if it has ended by itself. Raises ServingError if it does so often."""
+        with self._changing:
+            if self._child and self._child.exit_status is not None:
+                self._restarts.spend(self._child)
+                end_nginx(self._child, 0.0)  # what it left behind
+                self._child = start_nginx(self._program, self._run_dir)
+
+    def end(self) -> None:
+        """Take no new connections, finish what is in flight, then end."""
+        if self._child:
+            end_nginx(self._child, self._settings.drain_timeout_s)
+
+    def _wait_for(self, generation: str) -> None:
+        """Until new workers answer: Nginx keeps the old ones when it can't use a configuration."""
+        assert self._child
+        deadline = time.monotonic() + _APPLIED_WITHIN_S
+        while time.monotonic() < deadline:
+            self._child.check()
+            if self._serving_generation() == generation:
+                return
+            time.sleep(_POLL_S)
+        raise ServingError(
+            f"Nginx does not serve by its new configuration; {self._child.last_lines()}"
+        )
+
+    def _serving_generation(self) -> str | None:
+        transport = httpx.HTTPTransport(uds=str(self._run_dir.front))
+        try:
+            with httpx.Client(transport=transport, timeout=5.0) as client:
+                return client.get("http://nginx/").text
+        except httpx.TransportError:
+            return None

@@ -1,0 +1,43 @@
+"""One version into TorchServe: loaded and proved before a client can reach it, or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from docsort.core.errors import ServingError
+from docsort.serving.mar import ArchiveInfo
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+from docsort.serving.watch import Watch
+
+
+def load(watch: Watch, info: ArchiveInfo, settings: ServeSettings) -> None:
+    """Register an archive of the store and have it answer its golden documents.
+
+    Raises DocsortError, and then TorchServe has forgotten it again.
+    """
+    with hidden(watch.run_dir, f"{info.name}/{info.version}"):
+        file = info.path.relative_to(settings.store)
+        watch.api.register(str(file), info.name, settings)
+        try:
+            watch.prove(info)
+        except BaseException:
+            forget(watch, info)
+            raise
+
+
+def forget(watch: Watch, info: ArchiveInfo) -> None:
+    """Undo ``load``, as far as a TorchServe that may have ended lets us."""
+    with suppress(ServingError):  # what went wrong before is the error to tell
+        watch.api.unregister(info.name, info.version)
+
+
+@contextmanager
+def hidden(run_dir: RunDir, predictions: str) -> Iterator[None]:
+    """Let Nginx answer 404 to ``/predictions/…`` while the block runs; no reload is needed."""
+    gate = run_dir.closed / "predictions" / f"{predictions}~"
+    gate.parent.mkdir(parents=True, exist_ok=True)
+    gate.touch()
+    try:
+        yield
+    finally:
+        gate.unlink(missing_ok=True)

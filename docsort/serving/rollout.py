@@ -1,0 +1,268 @@
+"""Every change of versions while they serve: the wanted state first, then TorchServe and Nginx.
+
+Each happens whole or not at all, and loses no request. Knows no processes.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from docsort.core.errors import DocsortError, ServingError
+from docsort.serving.front import Front
+from docsort.serving.loading import forget, hidden, load
+from docsort.serving.mar import read_archive
+from docsort.serving.nginx import Share
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+from docsort.serving.store import file_of, publish, staged
+from docsort.serving.torchserve import TorchServeApi
+from docsort.serving.versions import WantedModel, WantedVersion, find_model
+from docsort.serving.wanted import WantedFile, version_of
+from docsort.serving.watch import Watch
+
+_POLL_S = 0.1
+
+
+class Rollout:
+    """The versions of one supervisor, through the lives of several TorchServes."""
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        run_dir: RunDir,
+        front: Front,
+        wanted: Sequence[WantedModel],
+        report: Callable[[str], None],
+    ) -> None:
+        self.file = WantedFile(settings.store)
+        self._settings = settings
+        self._run_dir = run_dir
+        self._front = front
+        self._wanted = tuple(wanted)
+        self._report = report
+        self._watch: Watch | None = None
+        self._has_begun = False
+        self._retiring: set[tuple[str, str]] = set()
+        self._ending = threading.Event()
+        # Loading takes long, and a rollback must not wait for it. Who needs both takes this first.
+        self._loading = threading.Lock()
+        self._changing = threading.Lock()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the default versions have been proved in a TorchServe at least once."""
+        return self._has_begun
+
+    def begin(self, api: TorchServeApi) -> Watch:
+        """Load and prove the default versions in a new TorchServe. Raises DocsortError."""
+        with self._loading, self._changing:
+            watch = Watch(api, self._run_dir, self._settings.store, self._wanted)
+            for model in self._wanted:
+                self._load(watch, model.default_version)
+                api.set_default(model.name, model.default)
+            self._watch = watch
+            self._has_begun = True
+            return watch
+
+    def load_others(self) -> None:
+        """Load what is no default. One that fails is told and left out: the defaults serve on."""
+        try:
+            watch = self._serving()
+            with self._loading:
+                for model in self._wanted:
+                    for version in model.versions:
+                        if version.version != model.default:
+                            self._try_to_load(watch, version)
+            with self._changing:
+                watch.tell(self._wanted)
+                self._front.apply(self._shares(watch))
+        except DocsortError as error:
+            self._report(str(error))
+
+    def suspend(self) -> None:
+        """TorchServe is gone; changes are refused until the next one has begun."""
+        self._watch = None
+
+    def end(self) -> None:
+        """Have changes that wait give up."""
+        self.suspend()
+        self._ending.set()
+
+    def remember(self) -> None:
+        """Write down what is wanted. Raises ServingError."""
+        self.file.write(self._wanted)
+
+    def list(self) -> list[dict[str, Any]]:
+        """What is wanted and how it fares, a version each."""
+        return [
+            {
+                "name": model.name,
+                "version": version.version,
+                "default": version.version == model.default,
+                "canary_percent": model.canary_percent(version.version),
+                **self._health_of(model.name, version.version),
+                "registered": version.registered,
+                "sha256": version.sha256,
+            }
+            for model in self._wanted
+            for version in model.versions
+        ]
+
+    def register(self, file: str, sha256: str | None) -> str:
+        """Take an archive into the store and let it answer those who name its version.
+
+        Raises DocsortError, and then store, TorchServe and wanted state are as they were.
+        """
+        store, limit = self._settings.store, self._settings.max_archive_bytes
+        with self._loading, staged(Path(file), store, limit, sha256) as info, ExitStack() as undo:
+            watch = self._serving()
+            known = {model.name: model for model in self._wanted}.get(info.name)
+            if known and known.has(info.version):
+                raise ServingError(f"{info.name} {info.version} is registered already")
+            self._report(f"loading {info.name} {info.version}")
+            # a new name's first version is TorchServe's default before it has proved anything
+            with nullcontext() if known else hidden(self._run_dir, info.name):
+                load(watch, info, self._settings)
+            undo.callback(forget, watch, info)
+            target = file_of(store, info.name, info.version)
+            if publish(info.path, target):
+                undo.callback(target.unlink)
+            version = version_of(read_archive(target))
+            with self._changing:
+                known = {model.name: model for model in self._wanted}.get(info.name)
+                new = WantedModel(info.name, info.version, (version,))
+                self._commit(watch, known.with_version(version) if known else new)
+            undo.pop_all()
+        return f"{info.name} {info.version} is registered, and answers those who name it"
+
+    def promote(self, name: str, version: str) -> str:
+        """Let a version answer all who name none. Raises DocsortError."""
+        with self._changing:
+            return self._make_default(find_model(self._wanted, name).promoted(version))
+
+    def rollback(self, name: str) -> str:
+        """Let the previous default answer again. Raises DocsortError."""
+        with self._changing:
+            return self._make_default(find_model(self._wanted, name).rolled_back())
+
+    def canary(self, name: str, version: str, percent: int) -> str:
+        """Let a version answer a share of those who name none; 0 ends that. Raises DocsortError."""
+        with self._changing:
+            watch = self._serving()
+            model = find_model(self._wanted, name).with_canary(version, percent)
+            if percent:
+                self._check_serves(watch, model, version)
+            self._commit(watch, model, lambda: self._front.apply(self._shares(watch)))
+        return f"{name} {version} answers {percent} % of the requests that name no version"
+
+    def retire(self, name: str, version: str) -> str:
+        """Let no request reach a version any more, and unload it once it has answered all.
+
+        Its archive stays in the store. Raises DocsortError.
+        """
+        with self._changing:
+            self._serving()
+            find_model(self._wanted, name).without(version)
+            if (name, version) in self._retiring:
+                raise ServingError(f"{name} {version} is retiring already")
+            self._retiring.add((name, version))
+        try:
+            with hidden(self._run_dir, f"{name}/{version}"):
+                self._drain(name, version)
+                with self._loading, self._changing:
+                    watch = self._serving()
+                    model = find_model(self._wanted, name).without(version)
+                    self._commit(watch, model, partial(watch.api.unregister, name, version))
+        finally:
+            self._retiring.discard((name, version))
+        return f"{name} {version} is retired; its archive stays in the store"
+
+    def _make_default(self, model: WantedModel) -> str:
+        watch = self._serving()
+        self._check_serves(watch, model, model.default)
+
+        def act() -> None:
+            watch.api.set_default(model.name, model.default)
+            self._front.apply(self._shares(watch))  # a canary has ended
+
+        self._commit(watch, model, act)
+        return f"{model.name} {model.default} answers all requests that name no version"
+
+    def _check_serves(self, watch: Watch, model: WantedModel, version: str) -> None:
+        if (model.name, version) in self._retiring:
+            raise ServingError(f"{model.name} {version} is retiring; register it again afterwards")
+        watch.ensure(model.name, model.version(version))
+
+    def _drain(self, name: str, version: str) -> None:
+        """Wait until every request that has reached a version has its answer.
+
+        TorchServe counts those that wait, not those of the batch being scored; that has its answer
+        within the response timeout. After ``answer_timeout_s`` no client waits any longer.
+        """
+        given_up = time.monotonic() + self._settings.answer_timeout_s
+        quiet_since = time.monotonic()
+        while (now := time.monotonic()) < given_up:
+            if self._serving().api.num_pending(name, version):
+                quiet_since = now
+            if now - quiet_since >= self._settings.response_timeout_s:
+                return
+            if self._ending.wait(_POLL_S):
+                raise ServingError(f"docsort serve ends; {name} {version} is not retired")
+
+    def _commit(
+        self, watch: Watch, model: WantedModel, act: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write the wanted state, then have ``act`` make it so; if it fails, neither."""
+        if watch is not self._watch:
+            raise ServingError("TorchServe was started anew meanwhile; try again")
+        before = self._wanted
+        others = [other for other in before if other.name != model.name]
+        self._adopt(tuple(sorted([*others, model], key=lambda model: model.name)))
+        try:
+            act()
+        except DocsortError:
+            self._adopt(before)
+            raise
+        watch.tell(self._wanted)
+
+    def _adopt(self, wanted: tuple[WantedModel, ...]) -> None:
+        self.file.write(wanted)
+        self._wanted = wanted
+
+    def _serving(self) -> Watch:
+        if self._watch is None:
+            raise ServingError(
+                "TorchServe is starting or ending; try again once /readyz answers 200"
+            )
+        return self._watch
+
+    def _load(self, watch: Watch, version: WantedVersion) -> None:
+        info = read_archive(self._settings.store / version.file)
+        self._report(f"loading {info.name} {info.version}")
+        load(watch, info, self._settings)
+
+    def _try_to_load(self, watch: Watch, version: WantedVersion) -> None:
+        try:
+            self._load(watch, version)
+        except DocsortError as error:
+            self._report(f"{version.file} is left out: {error}")
+
+    def _shares(self, watch: Watch) -> Sequence[Share]:
+        """Of the canaries that are loaded; one that is not leaves its share to the default."""
+        return [
+            Share(model.name, model.canary.version, model.canary.percent)
+            for model in self._wanted
+            if model.canary and watch.proved_workers(model.name, model.canary.version)
+        ]
+
+    def _health_of(self, name: str, version: str) -> dict[str, Any]:
+        try:
+            api = self._serving().api
+            workers, proved = api.ready_workers(name, version), self._serving().proved_workers
+            return {"workers": len(workers), "ready": bool(proved(name, version))}
+        except ServingError:
+            return {"workers": 0, "ready": False}
