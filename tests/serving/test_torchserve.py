@@ -61,11 +61,11 @@ def test_what_listens_on_tcp_is_loopback_and_grpc_wants_a_token(server: RunningS
     # gRPC cannot be turned off: any local user could register a model there, were it not for tokens
     pids = {m for child in children_of(server.process.pid) for m in group_members(child)}
     ports = dict.fromkeys(listening_ports(pids))
-    own = int(server.url.rpartition(":")[2])
+    own, metrics = (int(url.rpartition(":")[2]) for url in (server.url, server.metrics_url))
     loopback = ("0100007F", "0000000000000000FFFF00000100007F")
     assert own in [port for _, port in ports]
     assert all(address in loopback for address, _ in ports)
-    grpc = [port for _, port in ports if port != own]
+    grpc = [port for _, port in ports if port not in (own, metrics)]
     assert len(grpc) == 2
     for method in (
         "management.ManagementAPIsService/ListModels",
