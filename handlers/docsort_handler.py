@@ -102,9 +102,9 @@ class DocsortHandler:
     def _predict(self, texts: Sequence[str]) -> list[Prediction | RequestError]:
         try:
             started = time.perf_counter()
-            windows = self._scorer.read(texts)
+            documents = self._scorer.read(texts)
             read = time.perf_counter()
-            predictions = self._scorer.predict(windows)
+            predictions = self._scorer.predict(documents)
         except Exception as error:
             if len(texts) > 1:
                 return [outcome for text in texts for outcome in self._predict([text])]

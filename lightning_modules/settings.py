@@ -14,6 +14,7 @@ WORDS = {
     int: "a whole number",
     float: "a number",
     str: "a text",
+    bool: "true or false",
     Mapping: "a number for each label",
     type(None): "null",
 }
@@ -52,7 +53,8 @@ class ModelSettings:
     ``pretrained`` and ``sha256``: see docsort/core/pretrained.py. ``license`` is the pretrained
     model's, as an SPDX name, for the model card. ``window``, ``overlap`` and
     ``max_windows``: see docsort/core/windows.py. ``dropout`` acts on the document's vector.
-    ``class_weights``: see class_weights.py; which labels there are is not known here.
+    ``class_weights``: see class_weights.py; which labels there are is not known here. ``linear``:
+    whether the bundle adds a linear model's evidence (docsort/core/linear.py).
     """
 
     pretrained: str
@@ -66,6 +68,7 @@ class ModelSettings:
     attention_dropout: float
     label_smoothing: float
     class_weights: str | Mapping[str, float] | None = None
+    linear: bool = True
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(1e-4))
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ def _check_types(settings: object, prefix: str = "") -> None:
     for name, kind in get_type_hints(type(settings)).items():
         accepted = tuple(get_origin(each) or each for each in get_args(kind) or (kind,))
         value = getattr(settings, name)
-        fits = isinstance(value, accepted) and not isinstance(value, bool)
+        fits = isinstance(value, accepted) and (bool in accepted or not isinstance(value, bool))
         if not fits and not (float in accepted and type(value) is int):
             names = " or ".join(WORDS.get(each, each.__name__) for each in accepted)
             raise ConfigError(f"model.{prefix}{name}={value} is not accepted; give {names}")

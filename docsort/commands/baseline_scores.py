@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from docsort.core.linear import LinearModel
 from docsort.data.baseline import LinearBaseline
 from docsort.data.corpus import Corpus
 from docsort.data.targets import as_targets
@@ -13,11 +14,12 @@ from docsort.report.metrics import document_metrics
 
 @dataclass(frozen=True)
 class BaselineScores:
-    """Its probabilities (D, C) of the test documents, its thresholds, and flat metrics."""
+    """Its probabilities (D, C) of the test documents, its thresholds, flat metrics, and itself."""
 
     test_probabilities: np.ndarray
     thresholds: tuple[float, ...] | None
     metrics: dict[str, float]
+    model: LinearModel
 
 
 def measure_baseline(corpus: Corpus) -> BaselineScores:
@@ -33,4 +35,4 @@ def measure_baseline(corpus: Corpus) -> BaselineScores:
     truth = as_targets(corpus.test["label"], corpus.labels, corpus.task)
     figures = document_metrics(truth, probabilities_DC, corpus.task, thresholds)
     metrics = {f"baseline/test/{name}": value for name, value in figures.items()}
-    return BaselineScores(probabilities_DC, thresholds, metrics)
+    return BaselineScores(probabilities_DC, thresholds, metrics, model.exported())

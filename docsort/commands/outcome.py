@@ -71,6 +71,7 @@ class Outcome:
             "uncalibrated_probabilities": self.probabilities_DC(1.0),
             "temperature": calibration.temperature,
             "thresholds": calibration.thresholds,
+            "linear_weight": calibration.linear_weight,
             "texts": self.split["text"],
             "rows": np.asarray(self.split["row"]),
             "tokens": self.tokens,

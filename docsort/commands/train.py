@@ -27,6 +27,7 @@ from docsort.core.bundle import Bundle, Calibration, Manifest, seal
 from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ConfigError
 from docsort.core.golden import write_bundle
+from docsort.core.linear import LinearModel
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
 from docsort.core.scorer import Scorer
 from docsort.data.audit import Audit
@@ -34,7 +35,7 @@ from docsort.data.corpus import Corpus
 from docsort.data.labels import label_pairs
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
-from docsort.report.calibration import fit_temperature, tune_thresholds
+from docsort.report.calibration import fit_mixture, fit_temperature, tune_thresholds
 from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel, model_card
 from docsort.report.page import write_report
@@ -107,7 +108,8 @@ def train(config: Mapping[str, Any]) -> float:
         return float("nan")
     remove_unfinished(folder)
     with full_disk_as_error(folder):
-        scorer = _calibrated_bundle(folder / BUNDLE, module, corpus, fitted)
+        linear = baseline.model if model_settings.linear else None
+        scorer = _calibrated_bundle(folder / BUNDLE, module, corpus, fitted, linear)
         metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
     metrics_table(metrics, console)
     print(last_lines(folder))
@@ -129,24 +131,40 @@ def _manifest(
 
 
 def _calibrated_bundle(
-    path: Path, module: DocumentClassification, corpus: Corpus, fitted: Fitted
+    path: Path,
+    module: DocumentClassification,
+    corpus: Corpus,
+    fitted: Fitted,
+    linear: LinearModel | None,
 ) -> Scorer:
-    """Fit temperature and thresholds on validation, write the bundle, and read it back."""
+    """Fit all calibration on validation, write the bundle, and read it back."""
     classifier = module.classifier.cpu().eval()
     scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer)
     val = score_split(scorer, corpus.val, "val")
-    temperature = fit_temperature(val.logits_DC.numpy(), val.truth)
-    thresholds = None
+    calibration = Calibration(fit_temperature(val.logits_DC.numpy(), val.truth))
+    alone = split_metrics("encoder/val", val, calibration)
+    if linear is not None:
+        evidence_DC = linear.evidence(corpus.val["text"], corpus.task)
+        temperature, weight = fit_mixture(val.logits_DC.numpy(), evidence_DC.numpy(), val.truth)
+        calibration = Calibration(temperature, linear_weight=weight)
+        val = replace(val, logits_DC=val.logits_DC + weight * evidence_DC)
     if corpus.task == "multi_label":
-        thresholds = tune_thresholds(val.probabilities_DC(temperature), val.truth)
-    calibration = Calibration(temperature, thresholds)
-    metrics = split_metrics("val", val, calibration)
+        probabilities_DC = val.probabilities_DC(calibration.temperature)
+        calibration = replace(calibration, thresholds=tune_thresholds(probabilities_DC, val.truth))
+    metrics = {**split_metrics("val", val, calibration), **alone, **fitted.metrics}
     manifest = replace(
         module.manifest,
         calibration=calibration,
-        provenance={**module.manifest.provenance, "metrics": {**metrics, **fitted.metrics}},
+        provenance={**module.manifest.provenance, "metrics": metrics},
     )
-    return write_bundle(path, manifest, classifier, module.tokenizer, _golden_texts(corpus))
+    return write_bundle(
+        path,
+        manifest,
+        classifier,
+        module.tokenizer,
+        _golden_texts(corpus),
+        linear if calibration.linear_weight else None,
+    )
 
 
 def _golden_texts(corpus: Corpus) -> list[str]:

@@ -5,6 +5,7 @@ Knows neither how documents are scored (scorer.py) nor how answers are proved (g
     bundle/
     ├── bundle.json         schema, task, labels, windows, calibration, provenance, file sizes
     ├── model.safetensors   encoder and head; no pickle
+    ├── linear.safetensors  the linear model whose evidence is added, if calibration gives it weight
     ├── encoder/config.json
     ├── tokenizer/
     └── golden.jsonl        held-out documents with the probabilities that this bundle gives them
@@ -29,6 +30,7 @@ from docsort.core.classifier import DocumentClassifier
 from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import BundleError
 from docsort.core.hashing import file_sha256
+from docsort.core.linear import LinearModel
 from docsort.core.pretrained import check_window, without_pooler
 from docsort.core.probabilities import Task
 from docsort.core.tokens import DocumentTokenizer
@@ -37,18 +39,28 @@ from docsort.core.windows import WindowPlan
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
 WEIGHTS = "model.safetensors"
+LINEAR = "linear.safetensors"
 ENCODER = "encoder"
 TOKENIZER = "tokenizer"
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Temperature of the logits, and a threshold a class where a document may have several."""
+    """How logits become probabilities and answers; all of it fitted on validation documents.
+
+    Attributes:
+        temperature: what the logits are divided by, the linear model's evidence included.
+        thresholds: one a class where a document may have several; None where it has one.
+        linear_weight: what the linear model's evidence is multiplied by; 0 where there is none.
+    """
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] | None = None
+    linear_weight: float = 0.0
 
     def __post_init__(self) -> None:
+        if not self.linear_weight >= 0:
+            raise BundleError(f"calibration.linear_weight={self.linear_weight} must be 0 or more")
         if not self.temperature > 0:
             raise BundleError(f"calibration.temperature={self.temperature} must be over 0")
 
@@ -154,6 +166,18 @@ def load_model(bundle: Bundle) -> tuple[DocumentClassifier, DocumentTokenizer]:
     return assemble(bundle.manifest, bundle.path / ENCODER, bundle.path / TOKENIZER, state)
 
 
+def load_linear(bundle: Bundle) -> LinearModel | None:
+    """The linear model beside the encoder; None where it has no weight. Raises BundleError."""
+    if bundle.calibration.linear_weight == 0:
+        return None
+    linear = LinearModel.load(bundle.path / LINEAR)
+    if len(linear.bias_C) != len(bundle.labels):
+        raise BundleError(
+            f"{bundle.path / LINEAR} has {len(linear.bias_C)} labels, not this bundle's"
+        )
+    return linear
+
+
 def assemble(
     manifest: Manifest, encoder: Path, tokenizer: Path, state: dict[str, torch.Tensor]
 ) -> tuple[DocumentClassifier, DocumentTokenizer]:
@@ -182,7 +206,11 @@ def assemble(
 
 
 def write_model(
-    folder: Path, manifest: Manifest, classifier: DocumentClassifier, tokenizer: DocumentTokenizer
+    folder: Path,
+    manifest: Manifest,
+    classifier: DocumentClassifier,
+    tokenizer: DocumentTokenizer,
+    linear: LinearModel | None = None,
 ) -> None:
     """Write all of a bundle but its golden documents into ``folder``, which exists."""
     state = {
@@ -192,6 +220,8 @@ def write_model(
     save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     classifier.encoder.config.save_pretrained(str(folder / ENCODER))
     tokenizer.save(folder / TOKENIZER)
+    if linear is not None:
+        linear.save(folder / LINEAR)
     seal(folder, manifest)
 
 
@@ -268,7 +298,9 @@ def manifest_from(content: dict[str, Any]) -> Manifest:
         max_windows=content["max_windows"],
         pooling=content["pooling"],
         calibration=Calibration(
-            calibration["temperature"], None if thresholds is None else tuple(thresholds)
+            calibration["temperature"],
+            None if thresholds is None else tuple(thresholds),
+            calibration.get("linear_weight", 0.0),  # the first bundles had no linear model
         ),
         provenance=content["provenance"],
     )

@@ -23,6 +23,7 @@ from docsort.core.bundle import (
 )
 from docsort.core.classifier import DocumentClassifier
 from docsort.core.errors import BundleError
+from docsort.core.linear import LinearModel
 from docsort.core.scorer import Scorer
 from docsort.core.tokens import DocumentTokenizer
 
@@ -46,6 +47,7 @@ def write_bundle(
     classifier: DocumentClassifier,
     tokenizer: DocumentTokenizer,
     golden_texts: Sequence[str],
+    linear: LinearModel | None = None,
 ) -> Scorer:
     """Write a whole bundle, golden documents included, or nothing; return it read back.
 
@@ -54,7 +56,7 @@ def write_bundle(
     """
     manifest = replace(manifest, provenance={**manifest.provenance, "machine": machine()})
     with whole_or_nothing(path) as folder:
-        write_model(folder, manifest, classifier, tokenizer)
+        write_model(folder, manifest, classifier, tokenizer, linear)
         scorer = Scorer.load(folder)
         _write_golden(folder / GOLDEN, scorer, golden_texts)
         seal(folder, manifest)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp
 from sklearn.metrics import precision_recall_curve
 
@@ -16,6 +16,9 @@ from docsort.report.metrics import Array, FloatArray
 
 NUM_BINS = 15  # as in Guo et al. 2017 (arXiv:1706.04599) and torchmetrics
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+MAX_SHARE = 10.0
+# The evidence of a linear model that counts for less than this is not worth a second model.
+LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,34 @@ def fit_temperature(logits: Array, truth: Array) -> float:
     bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
     fitted = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return float(np.exp(fitted.x))
+
+
+def fit_mixture(logits: Array, evidence: Array, truth: Array) -> tuple[float, float]:
+    """Temperature and weight at which (logits + weight · evidence) / temperature explain the truth.
+
+    logits, evidence: (D, C), the encoder's and the linear model's (docsort/core/linear.py); truth
+    as in ``fit_temperature``. Both models' calibrated log probabilities simply added, a product of
+    experts (Hinton 1999), is where the prior pulls to: weight / temperature, the evidence's share,
+    is normal about 1. Few validation documents thus move it little. The weight is 0 where the
+    evidence is of no use. Raises ValueError on a mismatch.
+    """
+    alone = fit_temperature(logits, truth)
+    logits_DC = np.asarray(logits, dtype=np.float64)
+    evidence_DC = np.asarray(evidence, dtype=np.float64)
+    truth = np.asarray(truth)
+    if evidence_DC.shape != logits_DC.shape or not np.isfinite(evidence_DC).all():
+        raise ValueError(f"evidence must be finite and of shape {logits_DC.shape}")
+
+    def loss(at: FloatArray) -> float:
+        log_temperature, share = at
+        prior = (log_temperature**2 + (share - 1) ** 2) / (2 * truth.size)
+        mixed_DC = logits_DC / np.exp(log_temperature) + share * evidence_DC
+        return _log_loss(mixed_DC, truth) + float(prior)
+
+    limits = [(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)), (0.0, MAX_SHARE)]
+    fitted = minimize(loss, [np.log(alone), 1.0], bounds=limits, method="L-BFGS-B")
+    temperature, share = float(np.exp(fitted.x[0])), float(fitted.x[1])
+    return (alone, 0.0) if share < LEAST_SHARE else (temperature, share * temperature)
 
 
 def _log_loss(logits_DC: FloatArray, truth: Array) -> float:

@@ -31,6 +31,7 @@ class RunResults:
     probabilities: (D, C) in [0, 1], as served: after temperature scaling.
     texts: D documents, indexed only for the few mistakes shown, so a lazy column will do.
     uncalibrated_probabilities: (D, C), the same at temperature 1.
+    linear_weight: what the linear model's evidence in the scores counts; 0: the encoder alone.
     thresholds, baseline_thresholds: one per label, multi_label only; None means the default.
     tokens, tokens_read: int (D,), each document's length and what of it was read.
     rows: int (D,), 0-based rows of the source file, to find a mistake again.
@@ -50,6 +51,7 @@ class RunResults:
     baseline_probabilities: Array | None = None
     uncalibrated_probabilities: Array | None = None
     temperature: float = 1.0
+    linear_weight: float = 0.0
     thresholds: tuple[float, ...] | None = None
     baseline_thresholds: tuple[float, ...] | None = None
     tokens: Array | None = None

@@ -66,6 +66,13 @@ def test_metrics_are_those_of_the_predictions(trained: Trained) -> None:
     assert metrics["test/accuracy"] > 0.7  # it has learned something
 
 
+def test_the_linear_model_counts_as_validation_says(trained: Trained) -> None:
+    bundle = read_bundle(trained.bundle)
+    assert bundle.calibration.linear_weight > 0
+    assert "linear.safetensors" in bundle.files
+    assert bundle.provenance["metrics"]["encoder/val/accuracy"] > 0
+
+
 def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
     scorer = Scorer.load(trained.bundle)
     difference = check_golden(

@@ -1,5 +1,6 @@
 """The one path: parity with plain transformers, and answers that depend on the document alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
+from docsort.core.bundle import Bundle, Calibration, load_model
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import load_pretrained
 from docsort.core.scorer import Scorer
+from docsort.data.baseline import LinearBaseline
 
 SHORT = "the profit of the bank"
 LONG = "a player and the goal in the match " * 9
@@ -67,6 +70,18 @@ def test_answers_do_not_depend_on_batch_mates_or_their_order(tiny_bundle: Path) 
     assert (
         np.abs(alone[:, None] - alone[None]).max(-1)[~np.eye(len(alone), dtype=bool)].min() > 1e-3
     )
+
+
+def test_a_linear_models_evidence_is_added_to_the_logits(tiny_bundle: Path) -> None:
+    plain = Scorer.load(tiny_bundle)
+    classifier, tokenizer = load_model(plain.bundle)
+    texts, labels = ["the profit", "gene", "goal"], list(plain.labels)
+    linear = LinearBaseline.fit(texts, labels, plain.labels, plain.task).exported()
+    manifest = replace(plain.bundle.manifest, calibration=Calibration(2.0, linear_weight=0.5))
+    mixed = Scorer(Bundle(tiny_bundle, manifest, {}), classifier, tokenizer, linear)
+    evidence_DC = linear.evidence(DOCUMENTS, "single_label")
+    expected_DC = ((plain.logits(DOCUMENTS)[0] + 0.5 * evidence_DC) / 2).softmax(-1)
+    np.testing.assert_allclose(probabilities(mixed, DOCUMENTS), expected_DC, atol=1e-6)
 
 
 def test_no_documents_no_predictions(tiny_bundle: Path) -> None:

@@ -15,6 +15,7 @@ from docsort.report.calibration import (
     MIN_TEMPERATURE,
     document_confidence,
     expected_calibration_error,
+    fit_mixture,
     fit_temperature,
     reliability,
     tune_thresholds,
@@ -60,6 +61,38 @@ def test_fit_stays_in_bounds():
     assert fit_temperature(upside_down, truth) == pytest.approx(MAX_TEMPERATURE, rel=0.01)
     # So large that probabilities are 0 in float64.
     assert np.isfinite(fit_temperature(upside_down * 1e5, truth))
+
+
+def test_the_mixture_finds_what_both_models_know():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(0, 2, (2, 20_000, 5))
+    drawn = softmax(ours + 0.5 * theirs, axis=1).cumsum(axis=1) > rng.random((20_000, 1))
+    temperature, weight = fit_mixture(3 * ours, theirs, drawn.argmax(axis=1))
+    assert temperature == pytest.approx(3, rel=0.05)
+    assert weight == pytest.approx(1.5, rel=0.1)
+
+
+def test_the_mixture_of_several_labels_a_document():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(-1, 2, (2, 20_000, 3))
+    truth = expit(ours + theirs) > rng.random(ours.shape)
+    temperature, weight = fit_mixture(2 * ours, theirs, truth)
+    assert (temperature, weight) == (pytest.approx(2, rel=0.05), pytest.approx(2, rel=0.1))
+
+
+def test_evidence_that_misleads_gets_no_weight():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 2000)
+    logits = rng.normal(0, 1, (2000, 3)) + np.eye(3)[truth]
+    against = -np.eye(3)[truth]
+    assert fit_mixture(logits, against, truth) == (fit_temperature(logits, truth), 0.0)
+
+
+def test_few_documents_leave_the_mixture_near_equal_shares():
+    truth = np.arange(6) % 3
+    logits, evidence = 3 * np.eye(3)[truth], np.zeros((6, 3))
+    temperature, weight = fit_mixture(logits, evidence, truth)
+    assert weight / temperature == pytest.approx(1, abs=0.01)
 
 
 def test_fit_refuses_what_does_not_fit():

@@ -5,7 +5,7 @@ import pytest
 
 from docsort.report.model_card import BaseModel
 from docsort.report.results import LearningPoint
-from tests.report.conftest import card_of
+from tests.report.conftest import card_of, page_of
 
 BASE = BaseModel("all-MiniLM-L6-v2", "Apache-2.0")
 
@@ -32,6 +32,13 @@ def test_card_says_what_was_measured(make_run):
         "Licence of the base model",
         "Provenance",
     ]
+
+
+def test_card_and_report_say_that_a_linear_model_has_its_share(make_run):
+    for weight, said in ((0.0, False), (1.5, True)):
+        run = make_run(linear_weight=weight)
+        assert ("together with a linear model of words" in card_of(run, BASE)) is said
+        assert ("a weight of 0.75" in page_of(run)) is said  # 1.5 at a temperature of 2
 
 
 def test_tables_are_whole(make_run, make_multi_label_run):
