@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from docsort.core.errors import DocsortError, ServingError
+from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.loading import forget, hidden, load
 from docsort.serving.mar import read_archive
@@ -34,7 +35,7 @@ class Rollout:
         self,
         settings: ServeSettings,
         run_dir: RunDir,
-        front: Front,
+        front: Front | ExternalFront,
         wanted: Sequence[WantedModel],
         report: Callable[[str], None],
     ) -> None:

@@ -57,6 +57,9 @@ class ServeSettings:
     run_dir: Path
     host: str = _setting("127.0.0.1", "IP address to listen on")
     port: int = _setting(DEFAULT_PORT, "TCP port to listen on")
+    nginx: str = _setting(
+        "own", "own: Nginx is started too; external: only configured, for another container's Nginx"
+    )
     workers: int = _setting(1, "processes a version")
     threads: int = field(
         default_factory=_num_cores,
@@ -104,6 +107,7 @@ class ServeSettings:
             self._check(name, getattr(self, name) >= 0, "0 or more")
         # Nginx reads a request's first bytes into a buffer of 1 kB
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")
+        self._check("nginx", self.nginx in ("own", "external"), "own or external")
         self._check("port", 0 < self.port < 65536, "1 to 65535")
         management = 0 <= self.management_port < 65536 and self.management_port != self.port
         self._check("management_port", management, "0, or 1 to 65535 other than --port")

@@ -20,6 +20,7 @@ from typing import TypeVar
 from docsort.core.errors import DocsortError, ServingError
 from docsort.serving.child import Child
 from docsort.serving.control import controlled
+from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.gatekeeper import gatekeeper
 from docsort.serving.programs import check_port, find_java, find_nginx, find_torchserve
@@ -40,10 +41,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Programs:
-    """The machine's programs that serving needs."""
+    """The machine's programs that serving needs; no ``nginx`` where another container has it."""
 
     java: str
-    nginx: str
+    nginx: str | None
     site_packages: Path
 
 
@@ -82,7 +83,7 @@ class Supervisor:
             held_run_dir(self.settings.run_dir, keep_run_dir) as run_dir,
             gatekeeper(run_dir.gatekeeper, self.settings.api_keys, self.report),
         ):
-            front = Front(self.programs.nginx, self.settings, run_dir, self.report)
+            front = self._front(run_dir)
             rollout = Rollout(self.settings, run_dir, front, self.wanted, self.report)
             if self.remembers:
                 rollout.file.own()
@@ -95,6 +96,11 @@ class Supervisor:
                 finally:
                     session.end()
 
+    def _front(self, run_dir: RunDir) -> Front | ExternalFront:
+        if self.programs.nginx is None:
+            return ExternalFront(self.settings, run_dir)
+        return Front(self.programs.nginx, self.settings, run_dir, self.report)
+
 
 @dataclass
 class Session:
@@ -102,7 +108,7 @@ class Session:
 
     asked: Supervisor
     run_dir: RunDir
-    front: Front
+    front: Front | ExternalFront
     rollout: Rollout
     torchserve: Child | None = None
 
@@ -214,6 +220,8 @@ class Session:
 
 def prepare(settings: ServeSettings) -> Programs:
     """Find what serving needs, before anything is started. Raises ServingError."""
+    if settings.nginx == "external":
+        return Programs(find_java(), None, find_torchserve())
     programs = Programs(find_java(), find_nginx(), find_torchserve())
     check_port(settings.host, settings.port)
     return programs
