@@ -11,6 +11,7 @@ from rich.console import Console
 
 from docsort.commands.audit import audit_corpus
 from docsort.commands.baseline_scores import BaselineScores, measure_baseline
+from docsort.commands.golden_choice import golden_texts
 from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import provenance, report_lines
@@ -46,10 +47,6 @@ from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
 from lightning_modules.resume import AUTO, checkpoint_to_resume
 from lightning_modules.settings import ModelSettings
-
-MAX_GOLDEN_DOCUMENTS = 8
-MAX_GOLDEN_CHARACTERS = 20_000
-GOLDEN_CANDIDATES = 500
 
 
 def main(argv: list[str]) -> int:
@@ -162,20 +159,9 @@ def _calibrated_bundle(
         manifest,
         classifier,
         module.tokenizer,
-        _golden_texts(corpus),
+        golden_texts(corpus),
         linear if calibration.linear_weight else None,
     )
-
-
-def _golden_texts(corpus: Corpus) -> list[str]:
-    """A few held-out documents, the longest of a moderate size among them (several windows)."""
-    texts = [
-        text
-        for text in corpus.test[:GOLDEN_CANDIDATES]["text"]
-        if any(map(str.isalnum, text)) and len(text) <= MAX_GOLDEN_CHARACTERS
-    ]
-    longest = sorted(texts, key=len)[-1:]
-    return longest + [text for text in texts if text not in longest][: MAX_GOLDEN_DOCUMENTS - 1]
 
 
 def _write_results(

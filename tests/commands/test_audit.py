@@ -60,3 +60,22 @@ def test_few_leaks_are_reported_with_and_without(
     assert abs(without - round(without)) < 1e-6
     card = (run / "bundle" / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---")
+
+
+def test_a_wholly_leaked_test_file_is_measured_only_when_asked_for(
+    docsort: Docsort, overrides: list[str], tmp_path: Path
+) -> None:
+    rows = toy_rows(60, 1)
+    train, test = write_csv(tmp_path / "a.csv", rows), write_csv(tmp_path / "b.csv", rows[:20])
+    run = tmp_path / "run"
+    command = ["train", "data=csv", f"data.train={train}", f"data.test={test}", *overrides]
+    command += ["trainer.max_steps=2", f"hydra.run.dir={run}"]
+    status, _, err = docsort(*command)
+    assert status == 2
+    assert "20 of 20 test documents (100.0%)" in err
+    status, _, err = docsort(*command, "data.max_leak_share=1")
+    assert status == 0, err
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    assert not [name for name in metrics if name.startswith("test_without_leaks/")]
+    report = (run / "report.html").read_text(encoding="utf-8")
+    assert "None is left to test on" in report

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from docsort.report.findings import measure
+from docsort.report.model_card import BaseModel
 from docsort.report.page import write_report
-from tests.report.conftest import page_of
+from tests.report.conftest import card_of, page_of
 
 EVIL = '<script>alert("x")</script><img src=http://evil.example/a.png onerror=alert(1)>'
 SECTIONS = {"automation", "trust", "labels", "confusion", "mistakes", "learning", "provenance"}
@@ -162,6 +163,15 @@ def test_leaked_documents_are_told(make_run):
     text = " ".join(Outline(page_of(make_run(leaked=leaked))).text.split())
     assert "4 of the test documents stand in the training documents too." in text
     assert "Without them: accuracy" in text
+
+
+def test_a_wholly_leaked_test_file_proves_nothing(make_run):
+    run = make_run(leaked=np.ones(300, bool))
+    for told in (Outline(page_of(run)).text, card_of(run, BaseModel("tiny"))):
+        text = " ".join(told.split())
+        assert "300 of the test documents stand" in text or "300 test documents stand" in text
+        assert "None is left to test on" in text
+        assert "Without them" not in text
 
 
 def test_the_same_results_give_the_same_bytes(make_run, tmp_path):
