@@ -25,14 +25,15 @@ from docsort.data.token_lengths import Reading, TokenLengths, token_lengths
 class Audit:
     """Everything that was looked for and found. Holds places of documents, never their text.
 
-    ``labels`` counts documents by split and label. ``tokens`` is None when no tokenizer was given.
-    ``baseline_accuracy`` is the out-of-fold accuracy of the model that suspects label errors: the
-    lower it is, the less its suspicion means.
+    ``rows_read`` counts rows by source, ``labels`` documents by split and label. ``tokens`` is None
+    when no tokenizer was given. ``baseline_accuracy`` is the out-of-fold accuracy of the model that
+    suspects label errors: the lower it is, the less its suspicion means.
     """
 
     name: str
     task: Task
     sources: dict[str, str]
+    rows_read: dict[str, int]
     documents: dict[str, int]
     sampled: int
     dropped: dict[str, int]
@@ -76,6 +77,7 @@ def audit(corpus: Corpus, max_rows: int, reading: Reading | None = None) -> Audi
         name=corpus.name,
         task=corpus.task,
         sources=dict(corpus.sources),
+        rows_read=dict(corpus.rows_read),
         documents={name: len(split) for name, split in corpus.splits().items()},
         sampled=len(sample),
         dropped=dict(corpus.dropped),

@@ -51,6 +51,7 @@ def load_corpus(settings: DataSettings, seed: int) -> Corpus:
         task=task,
         name=settings.name,
         sources={f"{name}:{rows.source}": rows.sha256 for name, rows in sources.items()},
+        rows_read={f"{name}:{rows.source}": len(rows.dataset) for name, rows in sources.items()},
         dropped=dict(dropped),
         notes=(*notes, *parts.notes),
         given=parts.given,

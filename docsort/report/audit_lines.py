@@ -24,6 +24,7 @@ def audit_lines(audit: Audit) -> list[Line]:
 
 
 def _row_lines(audit: Audit) -> Iterator[Line]:
+    yield "rows read", f"{sum(audit.rows_read.values()):,}", counted_names(audit.rows_read)
     sizes = ", ".join(f"{name} {count:,}" for name, count in audit.documents.items())
     yield "documents", f"{audit.num_documents:,}", sizes
     # A reason may hold a label, and there may be thousands of rare ones.

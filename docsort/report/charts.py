@@ -121,6 +121,7 @@ def _dots(axes: Axes, measured: Reliability, color: str, hollow: bool = False) -
         edgecolor=color,
         linewidth=1.4,
         alpha=0.85,
+        clip_on=False,  # at 100% half of a dot would be cut off
     )
 
 

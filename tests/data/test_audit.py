@@ -184,6 +184,7 @@ def test_what_is_written_and_printed_has_no_text(leaky: Corpus, tmp_path: Path) 
 def test_every_number_is_shown(leaky: Corpus) -> None:
     found: Audit = audit(leaky, max_rows=1000)
     told = {what: (count, meaning) for what, count, meaning in audit_lines(found)}
+    assert told["rows read"] == ("45", "'train:train.csv' (40), 'test:test.csv' (5)")
     assert told["documents"] == ("45", "train 36, val 4, test 5")
     assert told["test documents that stand in earlier splits"] == ("1", "20.00% of test: rows 1")
     assert told["test documents nearly in earlier splits"] == ("1", "test 2")

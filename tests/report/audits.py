@@ -32,6 +32,7 @@ def make_audit(num_labels: int = 3, **fields: Any) -> Audit:
         "name": "made-up",
         "task": "single_label",
         "sources": {"train:train.csv": "a" * 64, "test:test.csv": "b" * 64},
+        "rows_read": {"train:train.csv": sum(counts) + 93, "test:test.csv": 200},
         "documents": {"train": sum(counts), "val": 90, "test": 200},
         "sampled": 200,
         "dropped": {"train: empty text": 3},
