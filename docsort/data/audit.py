@@ -20,6 +20,8 @@ from docsort.data.labels import Ints, label_pairs
 from docsort.data.text_oddities import other_languages, wrong_encoding
 from docsort.data.token_lengths import Reading, TokenLengths, token_lengths
 
+TRUSTED_ACCURACY = 0.8
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -51,6 +53,12 @@ class Audit:
     def num_documents(self) -> int:
         """Documents in all splits."""
         return sum(self.documents.values())
+
+    @property
+    def suspicions_weigh(self) -> bool:
+        """Whether label_errors are worth mending by; where the model itself is often wrong, most of
+        what it suspects is right (see label_errors.py)."""
+        return self.baseline_accuracy > TRUSTED_ACCURACY
 
     def leaked_rows(self, split: str = "test") -> tuple[int, ...]:
         """Source rows of a given split's documents that stand in earlier splits too."""

@@ -11,8 +11,6 @@ from docsort.report.advice import Advice
 FEW_DOCUMENTS = 20
 MUCH_RARER = 20
 MANY_COPIES = 0.05
-# Where the linear model is oftener wrong, most of what it suspects is right (label_errors.py).
-TRUSTED_ACCURACY = 0.8
 
 
 def audit_hints(audit: Audit) -> tuple[Advice, ...]:
@@ -111,7 +109,7 @@ def _read_in_part(audit: Audit) -> Advice | None:
 
 
 def _label_errors(audit: Audit) -> Advice | None:
-    if not audit.label_errors.count or audit.baseline_accuracy < TRUSTED_ACCURACY:
+    if not audit.label_errors.count or not audit.suspicions_weigh:
         return None
     return Advice(
         f"{audit.label_errors.count:,} labels look wrong to a linear model that never saw them.",

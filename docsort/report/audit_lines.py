@@ -83,10 +83,10 @@ def _length_lines(audit: Audit) -> Iterator[Line]:
 def _suspicion(audit: Audit) -> str:
     if audit.label_errors.count == 0:
         return ""
-    # Where the model itself is often wrong, most of what it suspects is right (label_errors.py).
-    worth = "likeliest first" if audit.baseline_accuracy > 0.8 else "most will be right"
+    worth = "likeliest first" if audit.suspicions_weigh else "most will be right"
+    right = "exactly right" if audit.task == "multi_label" else "right"
     return (
-        f"{worth}: {_places(audit.label_errors)}; suspected by a linear model that is right on "
+        f"{worth}: {_places(audit.label_errors)}; suspected by a linear model that is {right} on "
         f"{audit.baseline_accuracy:.0%} of the documents it has not seen"
     )
 

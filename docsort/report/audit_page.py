@@ -15,7 +15,7 @@ from markupsafe import Markup
 from docsort.data.audit import Audit
 from docsort.data.documents import Found
 from docsort.report import audit_charts
-from docsort.report.audit_hints import TRUSTED_ACCURACY, audit_hints
+from docsort.report.audit_hints import audit_hints
 from docsort.report.audit_lines import audit_lines
 from docsort.report.excerpts import excerpt_of
 from docsort.report.html import html_environment
@@ -64,7 +64,6 @@ def render_audit(audit: Audit, text_at: TextAt) -> str:
             suspects=list(_with_texts(audit.label_errors, text_at, MAX_SUSPECTS)),
             leaked={name: _leaked(audit, name, text_at) for name in audit.copies.leaks},
             pairs=_confused(audit.label_errors),
-            trusted=audit.baseline_accuracy >= TRUSTED_ACCURACY,
         )
     )
 
