@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup system demo serve check format test bench clean
+.PHONY: setup system demo serve check format test bench trial clean
 
 setup: $(INSTALLED) system  ## everything into .venv; Java and Nginx from Debian's packages
 
@@ -38,6 +38,9 @@ test: setup
 
 bench: setup  ## measurements beside other systems, into benchmarks/results
 	$(BIN)/python -m benchmarks.scoring
+
+trial: setup  ## faults, slow clients, bursts, a soak: what a server must survive; some 20 minutes
+	$(BIN)/python -m benchmarks.faults
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

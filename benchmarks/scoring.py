@@ -45,7 +45,7 @@ def main() -> None:
     texts = _texts(arguments.data, arguments.documents)
     about = describe()
     with tempfile.TemporaryDirectory() as folder:
-        scorer = _scorer(Path(folder) / "bundle")
+        scorer = untrained_scorer(Path(folder) / "bundle")
         systems = {"docsort": lambda some: _in_chunks(scorer, some)} | _pipelines()
         rates = _take_turns(systems, texts, arguments.rounds)
     tokens = [receipt.tokens_read for receipt in scorer.logits(texts)[1]]
@@ -76,7 +76,8 @@ def _texts(file: Path | None, num: int) -> list[str]:
     return random.Random(1).sample(texts, min(num, len(texts)))
 
 
-def _scorer(path: Path) -> Scorer:
+def untrained_scorer(path: Path) -> Scorer:
+    """Write a bundle of the pretrained MiniLM with an untrained layer, and read it."""
     pretrained = load_pretrained(PRETRAINED)
     manifest = Manifest("single_label", LABELS, WINDOW, overlap=32, max_windows=16)
     classifier = DocumentClassifier(pretrained.encoder, len(LABELS))

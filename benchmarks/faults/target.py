@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -42,7 +42,7 @@ class Target:
 
     def workers(self) -> set[int]:
         """Process ids of the version's workers."""
-        with TorchServeApi(RunDir(self.run_dir, lock=-1), 60) as api:
+        with closing(TorchServeApi(RunDir(self.run_dir, lock=-1), 60)) as api:
             return api.ready_workers(self.model, self.version)
 
 

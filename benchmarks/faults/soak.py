@@ -1,0 +1,120 @@
+"""Fault 7: a long time under load without growth in memory, beside a version that does grow.
+
+The control is the same archive with a handler that keeps some memory at every batch. It shares
+server, traffic and judge, so that a judge who sees no growth anywhere is found out.
+"""
+
+import asyncio
+import json
+import random
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import httpx
+import psutil
+
+from benchmarks.faults.target import PLAIN, Target
+from docsort.serving.mar import HANDLER, MANIFEST, unpack_archive, write_mar
+
+CONTROL = "leaking"  # the control's version
+_LEAK = """
+
+_KEPT = []
+_handle = DocsortHandler.handle
+
+
+def _keeping(self, data, context):
+    _KEPT.append(b"x" * {num_bytes})
+    return _handle(self, data, context)
+
+
+DocsortHandler.handle = _keeping
+"""
+_TEXT = "the profit of a bank and its market share rose in the last season"
+_CLIENTS = 4
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Resident memory in MiB by process, sampled evenly, and what was answered meanwhile."""
+
+    seconds: float
+    num_answers: int
+    statuses: set[int]
+    samples_mib: dict[str, list[float]]
+
+    def growth_mib(self, process: str) -> float:
+        """From the second quarter to the last: the first is for caches and arenas to fill."""
+        samples = self.samples_mib[process]
+        quarter = max(1, len(samples) // 4)
+        return median(samples[-quarter:]) - median(samples[quarter : 2 * quarter])
+
+
+def leaking_archive(archive: Path, target: Path, num_bytes: int) -> None:
+    """Write a copy of an archive as version ``leaking``, which keeps ``num_bytes`` a batch."""
+    with tempfile.TemporaryDirectory() as folder:
+        unpacked = Path(folder) / "unpacked"
+        unpack_archive(archive, unpacked)
+        handler, manifest = unpacked / HANDLER, unpacked / MANIFEST
+        handler.write_text(handler.read_text() + _LEAK.format(num_bytes=num_bytes))
+        content = json.loads(manifest.read_text())
+        content["model"]["modelVersion"] = CONTROL
+        manifest.write_text(json.dumps(content))
+        write_mar(unpacked, target)
+
+
+def soak(target: Target, supervisor: int, seconds: float, num_samples: int = 60) -> Soak:
+    """Ask the version and the control for ``seconds``; ``supervisor`` is the server's process."""
+    return asyncio.run(_soak(target, supervisor, seconds, num_samples))
+
+
+async def _soak(target: Target, supervisor: int, seconds: float, num_samples: int) -> Soak:
+    control = replace(target, version=CONTROL)
+    processes = _processes(target, control, supervisor)
+    samples: dict[str, list[float]] = {name: [] for name in processes}
+    answers: list[int] = []
+    deadline = time.monotonic() + seconds
+    asking = [
+        asyncio.create_task(_ask(each, seed, deadline, answers))
+        for seed in range(_CLIENTS)
+        for each in (target, control)
+    ]
+    while time.monotonic() < deadline:
+        await asyncio.sleep(seconds / num_samples)
+        for name, process in processes.items():
+            samples[name].append(process.memory_info().rss / _MIB)
+    await asyncio.gather(*asking)
+    return Soak(seconds, len(answers), set(answers), samples)
+
+
+def _processes(target: Target, control: Target, supervisor: int) -> dict[str, psutil.Process]:
+    """By what they are: the supervisor, TorchServe, Nginx's worker and the two versions' workers.
+
+    The versions have one worker each.
+    """
+    found = {"supervisor": psutil.Process(supervisor)}
+    for process in found["supervisor"].children(recursive=True):
+        name = process.name()
+        if name == "java":
+            found["TorchServe"] = process
+        elif name == "nginx" and process.parent() != found["supervisor"]:
+            found["Nginx"] = process
+    for each, name in ((target, "worker"), (control, "control's worker")):
+        (pid,) = each.workers()
+        found[name] = psutil.Process(pid)
+    return found
+
+
+async def _ask(target: Target, seed: int, deadline: float, answers: list[int]) -> None:
+    """Documents of every length, as they come in life: mostly short, a few long, some refused."""
+    generator = random.Random(seed)
+    async with httpx.AsyncClient(base_url=target.url, timeout=300) as client:
+        while time.monotonic() < deadline:
+            num_words = int(generator.lognormvariate(4, 1.2))
+            text = " ".join(generator.choices(_TEXT.split(), k=num_words))
+            answer = await client.post(target.path, content=text[:60_000], headers=PLAIN)
+            answers.append(answer.status_code)
