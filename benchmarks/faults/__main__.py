@@ -65,7 +65,9 @@ def _trials(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Tria
     target = server.target
     thrown = malformed.throw(target, arguments.requests, arguments.seed)
     ends = ", ".join(f"{num} {end}" for end, num in thrown.ends.most_common())
-    outcome = f"{ends}; longest {thrown.longest_s:.1f} s; {thrown.neighbour}"
+    outcome = f"{ends}; longest {thrown.longest_s:.1f} s; "
+    outcome += f"{'the same worker' if thrown.same_workers else 'ANOTHER WORKER'}; "
+    outcome += f"{thrown.neighbour}"
     yield Trial("5", f"{arguments.requests} malformed requests", outcome, thrown.held)
 
     statuses = limits.at_the_limit(target, ServeSettings(Path(), Path("/")).max_body_bytes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.faults.target import JSON, PLAIN, Neighbour, Target, good_neighbour
+from benchmarks.faults.target import Neighbour, Target, good_neighbour
 
 ALLOWED = {200, 429, 503}
 SLOW_ADDRESS = "127.0.0.2"
@@ -26,16 +26,16 @@ def at_the_limit(target: Target, max_body_bytes: int) -> dict[str, int]:
     statuses = {}
     for name, size in (("limit", max_body_bytes), ("one byte over", max_body_bytes + 1)):
         bodies = {
-            f"text, {name}": (filled[:size], PLAIN),
+            f"text, {name}": (filled[:size], "text/plain"),
             f"JSON, {name}": (
                 json.dumps({"text": filled[: size - empty].decode()}).encode(),
-                JSON,
+                "application/json",
             ),
         }
-        for what, (body, headers) in bodies.items():
+        for what, (body, kind) in bodies.items():
             assert len(body) == size
             answer = httpx.post(
-                target.url + target.path, content=body, headers=headers, timeout=300
+                target.url + target.path, content=body, headers=target.headers(kind), timeout=300
             )
             statuses[what] = answer.status_code
     return statuses
@@ -159,7 +159,7 @@ async def _capacity(client: httpx.AsyncClient, target: Target, seconds: float, t
     async def ask() -> int:
         num = 0
         while time.monotonic() < deadline or not num:
-            answer = await client.post(target.path, content=text, headers=PLAIN)
+            answer = await client.post(target.path, content=text, headers=target.headers())
             num += answer.status_code == 200
         return num
 
@@ -173,7 +173,7 @@ async def _when_due(
 ) -> tuple[httpx.Response, float]:
     await asyncio.sleep(max(0.0, due - time.monotonic()))
     started = time.monotonic()
-    answer = await client.post(target.path, content=text, headers=PLAIN)
+    answer = await client.post(target.path, content=text, headers=target.headers())
     return answer, time.monotonic() - started
 
 
@@ -182,6 +182,6 @@ async def _until_well(client: httpx.AsyncClient, target: Target, text: str) -> f
     started = time.monotonic()
     in_a_row = 0
     while in_a_row < 10 and time.monotonic() - started < RECOVERY_TIMEOUT_S:
-        answer = await client.post(target.path, content=text, headers=PLAIN)
+        answer = await client.post(target.path, content=text, headers=target.headers())
         in_a_row = in_a_row + 1 if answer.status_code == 200 else 0
     return time.monotonic() - started

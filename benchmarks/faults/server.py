@@ -48,11 +48,23 @@ def trial_server(leak_bytes: int, *options: str) -> Iterator[TrialServer]:
         url = f"http://127.0.0.1:{port}"
         try:
             _wait_until_ready(url, process, folder / "output.txt")
+            # loaded behind the server's back once it is ready; meanwhile TorchServe stalls some of
+            # its connections
+            _wait_until_answered(f"{url}/predictions/{MODEL}/{CONTROL}")
             yield TrialServer(Target(url, folder / "run", MODEL, VERSION), process)
         finally:
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGTERM)
             process.wait(120)
+
+
+def _wait_until_answered(url: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    headers = {"Content-Type": "text/plain"}
+    while not httpx.post(url, content="a", headers=headers, timeout=60).is_success:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{url} has no worker")
+        time.sleep(0.2)
 
 
 def _free_port() -> int:

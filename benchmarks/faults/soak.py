@@ -6,9 +6,11 @@ server, traffic and judge, so that a judge who sees no growth anywhere is found 
 
 import asyncio
 import json
+import math
 import random
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -16,7 +18,7 @@ from statistics import median
 import httpx
 import psutil
 
-from benchmarks.faults.target import PLAIN, Target
+from benchmarks.faults.target import Target
 from docsort.serving.mar import HANDLER, MANIFEST, unpack_archive, write_mar
 
 CONTROL = "leaking"  # the control's version
@@ -35,6 +37,7 @@ DocsortHandler.handle = _keeping
 """
 _TEXT = "the profit of a bank and its market share rose in the last season"
 _CLIENTS = 4
+_NUM_SAMPLES = 60
 _MIB = 1 << 20
 
 
@@ -67,26 +70,34 @@ def leaking_archive(archive: Path, target: Path, num_bytes: int) -> None:
         write_mar(unpacked, target)
 
 
-def soak(target: Target, supervisor: int, seconds: float, num_samples: int = 60) -> Soak:
-    """Ask the version and the control for ``seconds``; ``supervisor`` is the server's process."""
-    return asyncio.run(_soak(target, supervisor, seconds, num_samples))
+def soak(target: Target, supervisor: int, seconds: float, max_answers: float = math.inf) -> Soak:
+    """Ask the version and the control for so long, or for so many answers of both.
+
+    ``supervisor`` is the server's process.
+    """
+    return asyncio.run(_soak(target, supervisor, seconds, max_answers))
 
 
-async def _soak(target: Target, supervisor: int, seconds: float, num_samples: int) -> Soak:
+async def _soak(target: Target, supervisor: int, seconds: float, max_answers: float) -> Soak:
     control = replace(target, version=CONTROL)
     processes = _processes(target, control, supervisor)
     samples: dict[str, list[float]] = {name: [] for name in processes}
     answers: list[int] = []
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
+
+    def share_done() -> float:
+        return max((time.monotonic() - started) / seconds, len(answers) / max_answers)
+
     asking = [
-        asyncio.create_task(_ask(each, seed, deadline, answers))
+        asyncio.create_task(_ask(each, seed, share_done, answers))
         for seed in range(_CLIENTS)
         for each in (target, control)
     ]
-    while time.monotonic() < deadline:
-        await asyncio.sleep(seconds / num_samples)
-        for name, process in processes.items():
-            samples[name].append(process.memory_info().rss / _MIB)
+    while (done := share_done()) < 1:
+        if done * _NUM_SAMPLES >= len(samples["supervisor"]):
+            for name, process in processes.items():
+                samples[name].append(process.memory_info().rss / _MIB)
+        await asyncio.sleep(0.02)
     await asyncio.gather(*asking)
     return Soak(seconds, len(answers), set(answers), samples)
 
@@ -109,12 +120,14 @@ def _processes(target: Target, control: Target, supervisor: int) -> dict[str, ps
     return found
 
 
-async def _ask(target: Target, seed: int, deadline: float, answers: list[int]) -> None:
+async def _ask(
+    target: Target, seed: int, share_done: Callable[[], float], answers: list[int]
+) -> None:
     """Documents of every length, as they come in life: mostly short, a few long, some refused."""
     generator = random.Random(seed)
     async with httpx.AsyncClient(base_url=target.url, timeout=300) as client:
-        while time.monotonic() < deadline:
+        while share_done() < 1:
             num_words = int(generator.lognormvariate(4, 1.2))
             text = " ".join(generator.choices(_TEXT.split(), k=num_words))
-            answer = await client.post(target.path, content=text[:60_000], headers=PLAIN)
+            answer = await client.post(target.path, content=text[:60_000], headers=target.headers())
             answers.append(answer.status_code)

@@ -15,9 +15,9 @@ import httpx
 from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import TorchServeApi
 
-PLAIN, JSON = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
 # Of one text; sums in another batch are taken in another order.
 TOLERANCE = 1e-5
+_TEXT = "the profit of the bank"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Target:
     run_dir: Path
     model: str
     version: str
+    api_key: str = ""
+
+    def headers(self, content_type: str = "text/plain") -> dict[str, str]:
+        key = {"X-Api-Key": self.api_key} if self.api_key else {}
+        return {"Content-Type": content_type, **key}
 
     @property
     def path(self) -> str:
@@ -84,7 +89,7 @@ async def _ask(target: Target, seen: Neighbour, stop: asyncio.Event) -> None:
     async with httpx.AsyncClient(base_url=target.url, timeout=120) as client:
         while first is None or not stop.is_set():
             started = time.perf_counter()
-            answer = await client.post(target.path, content="the profit of the bank", headers=PLAIN)
+            answer = await client.post(target.path, content=_TEXT, headers=target.headers())
             seen.seconds.append(time.perf_counter() - started)
             seen.statuses.append(answer.status_code)
             if answer.status_code != 200:

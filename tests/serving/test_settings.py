@@ -1,5 +1,6 @@
 """Serve's settings refuse what would fail later."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -91,3 +92,13 @@ def test_options_are_read_as_their_settings_types(capsys: pytest.CaptureFixture[
     said = " ".join(parser.format_help().split())
     assert "--max-body-bytes MAX_BODY_BYTES bytes of a request's body, at most" in said
     assert "(default: 1337)" in said
+
+
+@pytest.mark.parametrize("page", ["serving.md", "threat-model.md"])
+def test_the_documents_name_only_options_that_there_are(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", text))
+    options = {name.replace("_", "-") for name in vars(serve._parser().parse_args([]))}
+    of_other_verbs = {"file", "url", "help"}
+    assert named - of_other_verbs <= options
+    assert len(named) > 1

@@ -67,7 +67,8 @@ def open_wall(tmp_path: Path) -> Iterator[Open]:
 
     def open_with(**settings: Any) -> Wall:
         chosen = ServeSettings(Path("store"), run_dir.path, port=free_port(), **settings)
-        nginx = start_nginx(find_nginx(), write_config(chosen, run_dir, "t0ken"), run_dir)
+        write_config(chosen, run_dir, "t0ken")
+        nginx = start_nginx(find_nginx(), run_dir)
         ended.append(nginx)
         deadline = time.monotonic() + 60
         pid = run_dir.nginx / "nginx.pid"

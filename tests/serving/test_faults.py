@@ -1,0 +1,145 @@
+"""A short form of each trial of benchmarks/faults, and that each of them can find something."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.faults import limits, malformed, reachable, soak
+from benchmarks.faults.target import Target
+from docsort.core.errors import RequestError
+from docsort.serving.client import classify_at
+from docsort.serving.keys import add_key
+from tests.serving.conftest import MAX_BODY_BYTES, RunningServer, start_server
+
+LEAK_BYTES = 300_000
+QUEUE_SIZE = 4
+
+
+@pytest.fixture
+def target(server: RunningServer) -> Target:
+    return Target(server.url, server.run_dir, "tiny", "1.0")
+
+
+def test_malformed_requests_are_refused_and_harm_nobody(target: Target) -> None:
+    thrown = malformed.throw(target, num=300, seed=2)
+    assert thrown.findings == []
+    assert thrown.same_workers
+    assert thrown.neighbour.is_well, str(thrown.neighbour)
+    assert sum(thrown.ends.values()) == 300
+    assert len(thrown.ends) > 4  # they do come to different ends
+
+
+def test_they_are_the_same_for_a_seed_and_a_good_one_would_be_found(target: Target) -> None:
+    import random
+
+    some = [malformed.malformed(random.Random(7), target.path) for _ in range(2)]
+    assert some[0] == some[1]
+    good = malformed._post(target.path, b"a bank", "text/plain")
+    assert asyncio.run(malformed.end_of(target.address, good)) == "200"
+
+
+def test_nothing_but_the_contract_is_reachable(target: Target) -> None:
+    reached = reachable.walk(target, every=23)
+    assert reached.num_requests > 400
+    assert reached.findings == []
+    assert reached.same_models
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'{\n  "status": "Healthy"\n}\n'),
+        (404, b'{"code": 404, "type": "ResourceNotFoundException", "message": "no such"}'),
+        (500, b'{"error": {"code": 500, "type": "internal", "message": ""}}'),
+        (404, b"<html>"),
+        (204, b""),
+    ],
+)
+def test_what_is_torchserves_would_be_found(status: int, body: bytes) -> None:
+    assert not reachable._is_ours(status, body, "GET", {b"the contract's own"})
+
+
+def test_documents_at_the_limit_and_one_byte_over(target: Target) -> None:
+    assert list(limits.at_the_limit(target, MAX_BODY_BYTES).values()) == [200, 200, 413, 413]
+
+
+def test_slow_clients_are_in_nobodys_way(target: Target) -> None:
+    slow = limits.slow_clients(target, num=90, seconds=2)
+    assert slow.neighbour.is_well, str(slow.neighbour)
+
+
+@pytest.fixture(scope="module")
+def small(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Room for few requests, for those with a key; version 1.0 and a copy that leaks."""
+    folder = tmp_path_factory.mktemp("small")
+    own = folder / "store"
+    own.mkdir()
+    archives = [own / "tiny-1.0.mar", own / f"tiny-{soak.CONTROL}.mar"]
+    archives[0].hardlink_to(store / "tiny-1.0.mar")
+    soak.leaking_archive(archives[0], archives[1], LEAK_BYTES)
+    keys = folder / "keys.txt"
+    (folder / "key").write_text(add_key(keys, "tests"))
+    options = ["--batch-size", "1", "--queue-size", str(QUEUE_SIZE), "--api-keys", str(keys)]
+    server = start_server(folder, *options, *map(str, archives))
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def crowded(small: RunningServer) -> Target:
+    key = (small.output.parent / "key").read_text()
+    return Target(small.url, small.run_dir, "tiny", "1.0", key)
+
+
+def test_only_those_with_a_key_are_answered(crowded: Target) -> None:
+    for key in (None, crowded.api_key[:-1]):
+        with pytest.raises(RequestError, match="give an API key") as refused:
+            classify_at(crowded.url, "tiny", ["a bank"], api_key=key)
+        assert refused.value.status == 401
+    (answer,) = classify_at(crowded.url, "tiny", ["a bank"], "1.0", api_key=crowded.api_key)
+    assert answer["model"]["version"] == "1.0"
+    assert httpx.get(crowded.url + "/readyz").status_code == 200
+
+
+def test_a_full_queue_is_503_at_once_and_all_is_well_again(crowded: Target) -> None:
+    burst = limits.burst(crowded, seconds=1, text="the profit of the bank " * 500, times=5)
+    assert burst.failed == []
+    assert set(burst.statuses) <= limits.ALLOWED
+    assert burst.statuses[200] > 0
+    assert burst.statuses[503] > 0
+    assert burst.without_retry_after == 0
+    assert burst.held
+
+
+def test_memory_does_not_grow_where_a_leaking_control_does(
+    small: RunningServer, crowded: Target
+) -> None:
+    soaked = soak.soak(crowded, small.process.pid, seconds=300, max_answers=400)
+    assert soaked.statuses <= {200, 422, 503}
+    growth = {process: soaked.growth_mib(process) for process in soaked.samples_mib}
+    assert set(growth) == {"supervisor", "TorchServe", "Nginx", "worker", "control's worker"}
+    control = growth.pop("control's worker")
+    assert control > 20
+    assert growth["worker"] < control / 2
+    assert growth["Nginx"] < 5
+    assert growth["supervisor"] < 20
+
+
+def test_a_server_that_never_answers_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(malformed, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(malformed, "PATIENCE_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        accepted: list[socket.socket] = []
+        thread = threading.Thread(target=lambda: accepted.append(silent.accept()[0]))
+        thread.start()
+        assert asyncio.run(malformed.end_of(silent.getsockname(), b"x")) == "silence"
+        thread.join()
+        accepted[0].close()
