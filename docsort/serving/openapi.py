@@ -7,28 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import docsort
-from docsort.core.rest import MAX_DOCUMENTS
 from docsort.serving.error_pages import ErrorPage
 from docsort.serving.mar import NAME
+from docsort.serving.openapi_schemas import TEXT, schemas
 from docsort.serving.settings import ServeSettings
 
-_TEXT = {
-    "type": "string",
-    "pattern": r"\S",
-    "description": "A document: any length that the body's limit allows, at least one word.",
-}
-_PARAMETERS = {
-    "type": ["object", "null"],
-    "properties": {
-        "top_k": {
-            "type": ["integer", "null"],
-            "minimum": 1,
-            "description": "How many labels `scores` holds; all of them unless given.",
-        }
-    },
-    "additionalProperties": False,
-}
-_SCORE = {"type": "number", "minimum": 0, "maximum": 1}
 # What the handler refuses by itself; all else is Nginx's.
 _REFUSED_BY_HANDLER = {
     400: "not UTF-8, or not JSON",
@@ -71,7 +54,7 @@ def openapi(settings: ServeSettings, errors: Sequence[ErrorPage]) -> dict[str, A
                 )
             },
         },
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": schemas()},
     }
     if settings.api_keys:
         document["components"]["securitySchemes"] = {
@@ -122,7 +105,7 @@ def _predict(
 def _bodies() -> dict[str, Any]:
     ref = {"$ref": "#/components/schemas/Request"}
     return {
-        "text/plain": {"schema": _TEXT, "example": "The mean of two samples differs."},
+        "text/plain": {"schema": TEXT, "example": "The mean of two samples differs."},
         "application/json": {
             "schema": ref,
             "examples": {
@@ -135,95 +118,6 @@ def _bodies() -> dict[str, Any]:
                 },
             },
         },
-    }
-
-
-def _schemas() -> dict[str, Any]:
-    inputs = {
-        "oneOf": [
-            _TEXT,
-            {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_DOCUMENTS},
-        ]
-    }
-    prediction = {"$ref": "#/components/schemas/Prediction"}
-    count = {"type": "integer", "minimum": 0}
-    return {
-        "Request": {
-            "oneOf": [
-                _object({"text": _TEXT, "parameters": _PARAMETERS}, ["text"]),
-                _object({"inputs": inputs, "parameters": _PARAMETERS}, ["inputs"]),
-            ]
-        },
-        "Answer": {
-            "description": "One object for a single text; a list, in order, for a list.",
-            "oneOf": [prediction, {"type": "array", "items": prediction, "minItems": 1}],
-        },
-        "Prediction": {
-            "type": "object",
-            "properties": {
-                "label": {"type": "string", "description": "single-label models"},
-                "score": _SCORE,
-                "labels": {
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "description": "multi-label models: those over their thresholds",
-                },
-                "scores": {
-                    "type": "array",
-                    "items": _object({"label": {"type": "string"}, "score": _SCORE}),
-                    "description": "highest first",
-                },
-                "receipt": _object({"tokens": count, "tokens_read": count, "windows": count}),
-                "model": _object({"name": {"type": "string"}, "version": {"type": "string"}}),
-            },
-            "required": ["scores", "receipt", "model"],
-            "oneOf": [{"required": ["label", "score"]}, {"required": ["labels"]}],
-            "unevaluatedProperties": False,
-        },
-        "Error": _object(
-            {
-                "error": {
-                    "type": "object",
-                    "properties": {
-                        "code": {"type": "integer"},
-                        "type": {"type": "string", "description": "a stable word for programs"},
-                        "message": {"type": "string", "description": "what is accepted"},
-                        "index": {**count, "description": "the refused entry of a list"},
-                    },
-                    "required": ["code", "type", "message"],
-                    "additionalProperties": False,
-                }
-            }
-        ),
-        "Alive": _object({"status": {"const": "alive"}}),
-        "Ready": {
-            "type": "object",
-            "properties": {
-                "status": {"const": "ready"},
-                "models": {
-                    "type": "object",
-                    "additionalProperties": {
-                        "type": "object",
-                        "properties": {
-                            "default": {"type": "string"},
-                            "versions": {"type": "array", "items": {"type": "string"}},
-                        },
-                        "required": ["default", "versions"],
-                    },
-                },
-            },
-            "required": ["status", "models"],
-        },
-    }
-
-
-def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
-    """An object with no other properties; all of these are there unless told otherwise."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties) if required is None else required,
-        "additionalProperties": False,
     }
 
 

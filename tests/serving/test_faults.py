@@ -87,7 +87,7 @@ def small(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     options = ["--batch-size", "1", "--queue-size", str(QUEUE_SIZE), "--api-keys", str(keys)]
     server = start_server(folder, *options, *map(str, archives))
     try:
-        server.wait_until_ready()
+        server.wait_until_ready(num_versions=2)
         yield server
     finally:
         server.stop()
