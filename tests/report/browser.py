@@ -59,3 +59,13 @@ def look(report: str, width: int, folder: Path, *flags: str) -> dict:
     seen = re.search(r'<body data-seen="([^"]+)"', dom)
     assert seen is not None, "the probe did not run"
     return json.loads(html.unescape(seen[1]))
+
+
+def check_drawn(seen: dict, charts: list[str], width: int) -> None:
+    """All charts were seen, each of a readable size and with lines in it; nothing sticks out."""
+    assert seen["page"] <= width
+    assert [chart["name"] for chart in seen["charts"]] == charts
+    for chart in seen["charts"]:
+        assert 250 < chart["width"] <= 520
+        assert 150 < chart["height"] <= 360
+        assert chart["lines"] > 5

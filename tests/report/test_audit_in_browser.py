@@ -6,7 +6,7 @@ import pytest
 
 from docsort.report.audit_page import render_audit
 from tests.report.audits import make_audit, text_at
-from tests.report.browser import browse, look, needs_chromium
+from tests.report.browser import browse, check_drawn, look, needs_chromium
 
 pytestmark = needs_chromium
 
@@ -27,12 +27,7 @@ def test_console_is_silent_and_no_chart_is_missing(tmp_path):
 def test_charts_are_drawn_and_nothing_sticks_out(tmp_path, width, num_labels):
     page = render_audit(make_audit(num_labels, name="unbroken" * 40), lambda *_: "word" * 99)
     seen = look(page, width, tmp_path)
-    assert seen["page"] <= width
-    assert [chart["name"] for chart in seen["charts"]] == CHARTS
-    for chart in seen["charts"]:
-        assert 250 < chart["width"] <= 520
-        assert 150 < chart["height"] <= 360
-        assert chart["lines"] > 5
+    check_drawn(seen, CHARTS, width)
 
 
 def test_dark_and_light_differ_and_charts_follow(tmp_path):

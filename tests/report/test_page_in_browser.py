@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.report.browser import browse, look, needs_chromium
+from tests.report.browser import browse, check_drawn, look, needs_chromium
 from tests.report.conftest import page_of
 
 pytestmark = needs_chromium
@@ -54,12 +54,7 @@ def test_charts_are_drawn_and_nothing_sticks_out(make_run, tmp_path, width, num_
         title=long_word,
     )
     seen = look(page_of(run), width, tmp_path)
-    assert seen["page"] <= width
-    assert [chart["name"] for chart in seen["charts"]] == CHARTS
-    for chart in seen["charts"]:
-        assert 250 < chart["width"] <= 520
-        assert 150 < chart["height"] <= 360
-        assert chart["lines"] > 5
+    check_drawn(seen, CHARTS, width)
 
 
 def test_dark_and_light_differ_and_charts_follow(make_run, tmp_path):
