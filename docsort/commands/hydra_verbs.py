@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import docsort.__main__
-from docsort.core.errors import USER_ERROR, ConfigError, DocsortError
+from docsort.commands import plugins
+from docsort.core.errors import ConfigError
 
 # conf/ is installed inside the package (see setup.cfg), so that a conf/ where the user stands never
 # shadows it
@@ -24,29 +24,19 @@ T = TypeVar("T")
 
 
 def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) -> int:
-    """Run ``task`` on the resolved configuration; once, or once a job under ``-m``.
+    """Run ``task`` on the resolved configuration; under ``-m`` in a process for each run.
 
     Raises:
         ConfigError: an unknown key, group or value, in Hydra's words.
     """
 
-    refused = 0
-
     def call(config: DictConfig) -> Any:
-        nonlocal refused
         # Lightning starts further processes by this command line, which must be this job's alone
         sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
-        try:
-            resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-            return task(resolved)  # type: ignore[arg-type]
-        except (DocsortError, OmegaConfBaseException) as error:
-            if HydraConfig.get().mode != RunMode.MULTIRUN:
-                raise
-            # one job that can't run doesn't end the sweep; its row in the table says "failed"
-            print(f"docsort {verb}: {error}", file=sys.stderr)
-            refused += 1
-            return float("nan")
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return task(resolved)  # type: ignore[arg-type]
 
+    plugins.register()
     # else Hydra prints errors itself, and ends the process
     os.environ["HYDRA_FULL_ERROR"] = "1"
     given, sys.argv = sys.argv, [f"docsort {verb}", *argv]
@@ -56,7 +46,7 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
         raise ConfigError(str(error).strip()) from error
     finally:
         sys.argv = given
-    return USER_ERROR if refused else 0
+    return 0
 
 
 def output_dir() -> Path:

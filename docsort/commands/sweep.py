@@ -1,48 +1,146 @@
-"""The table that ends a sweep: one row a run, from what each run wrote. Runs nothing."""
+"""What a sweep's runs left in their folders, and its end: one table, one page, ``best``.
+
+Runs nothing, and chooses by validation alone.
+"""
 
 import json
+import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from docsort.commands.show import rows_table
+from docsort.core.errors import ConfigError
+from docsort.report.sweep_page import write_sweep_page
+from docsort.report.sweep_results import Sweep, SweepRun, short
+from docsort.sweeps.jobs import LOG, Job, why
 
-SHOWN = ("val/macro_f1", "test/accuracy", "test/macro_f1", "train/seconds")
+SCORE = "val/macro_f1"
+SECONDS = "train/seconds"
+TEST = ("test/accuracy", "test/macro_f1")
+BEST = "best"
+CHECKPOINTS = "checkpoints"
+GO_ON = "resume=auto"
+PAGE = "sweep.html"
 
 
-def sweep_rows(folder: Path) -> list[dict[str, Any]]:
-    """Each run's number, overrides and figures; a run without metrics says so."""
-    runs = sorted(
-        (run for run in folder.iterdir() if (run / ".hydra").is_dir()),
-        key=lambda run: int(run.name),
+def figures_of(folder: Path) -> dict[str, float]:
+    """A run's metrics; empty until it has finished."""
+    metrics = folder / "metrics.json"
+    if not metrics.is_file():
+        return {}
+    figures: dict[str, float] = json.loads(metrics.read_text(encoding="utf-8"))
+    return figures
+
+
+def overrides_of(folder: Path) -> list[str]:
+    """What a run was given; empty for a folder that no run has begun in."""
+    overrides = folder / ".hydra" / "overrides.yaml"
+    given = map(str, OmegaConf.load(overrides)) if overrides.is_file() else ()
+    return [each for each in given if each != GO_ON]
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a run was killed in it after its first checkpoint."""
+    return any((folder / CHECKPOINTS).glob("*.ckpt"))
+
+
+def is_finished(folder: Path, overrides: list[str]) -> bool:
+    """Whether this very run is there already. Raises ConfigError when another one is."""
+    if not figures_of(folder):
+        return False
+    if overrides_of(folder) != overrides:
+        raise ConfigError(
+            f"hydra.sweep.dir={folder.parent} holds another sweep, whose run {folder.name} was "
+            f"given {' '.join(overrides_of(folder))}; name another folder"
+        )
+    return True
+
+
+def note_of(job: Job, status: int) -> str:
+    """Why a run failed and where to read more; empty for one that did not."""
+    own_words = re.sub(r"^docsort \w+: ", "", why(job, status))
+    return f"failed: {own_words} (see {job.folder / LOG})" if status else ""
+
+
+def read_run(folder: Path) -> SweepRun:
+    """A run of a list, from what it wrote."""
+    figures = figures_of(folder)
+    score = figures.get(SCORE)
+    return SweepRun(
+        number=int(folder.name),
+        state="failed" if score is None else "complete",
+        parameters=dict(each.partition("=")[::2] for each in overrides_of(folder)),
+        score=score,
+        **shown_figures(figures),
     )
-    rows = [_row(run) for run in runs]
-    return [{name: value for name, value in row.items() if _varies(name, rows)} for row in rows]
 
 
-class SweepTable(Callback):
-    """Hydra calls it when a sweep has ended (see hydra.callbacks in conf/train.yaml)."""
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table of the sweep's runs."""
-        folder = Path(config.hydra.sweep.dir)
-        if rows := sweep_rows(folder):
-            rows_table(rows)
-            print(f"sweep   {folder}")
+def shown_figures(figures: Mapping[str, float]) -> dict[str, Any]:
+    """What the table shows beside a run's score."""
+    test = {name: figures[name] for name in TEST if name in figures}
+    return {"seconds": figures.get(SECONDS), "test": test or None}
 
 
-def _varies(name: str, rows: list[dict[str, Any]]) -> bool:
-    """Whether a column tells runs apart; what all were given alike would only fill the table."""
-    return name in SHOWN or len(rows) == 1 or len({str(row.get(name)) for row in rows}) > 1
+def read_runs(folder: Path) -> tuple[SweepRun, ...]:
+    """All runs of a list sweep's folder, in order."""
+    numbered = [run for run in folder.iterdir() if run.name.isdigit() and run.is_dir()]
+    return tuple(read_run(run) for run in sorted(numbered, key=lambda run: int(run.name)))
 
 
-def _row(run: Path) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": run.name}
-    for override in OmegaConf.load(run / ".hydra" / "overrides.yaml"):
-        name, _, value = str(override).partition("=")
-        row[name] = value
-    metrics = run / "metrics.json"
-    figures = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {}
-    return row | {name: figures.get(name, "failed") for name in SHOWN}
+def score_of(folder: Path) -> str:
+    """A finished run's score, for a person."""
+    figures = figures_of(folder)
+    return f"{SCORE} {figures[SCORE]:.4f}" if SCORE in figures else "finished"
+
+
+def tell_of(number: int, outcome: str, settings: Sequence[str]) -> None:
+    """A line when a run has ended."""
+    print(f"run {number}: {outcome}  {' '.join(settings)}", flush=True)
+
+
+def conclude(folder: Path, sweep: Sweep) -> None:
+    """Print the table, write the page, and point ``best`` at the best run."""
+    if not sweep.runs:
+        return
+    rows_table([_row(run, sweep.varied()) for run in sweep.runs])
+    if sweep.repeated():
+        rows_table(_group_rows(sweep))
+    write_sweep_page(folder / PAGE, sweep)
+    best = sweep.best()
+    if best:
+        _point(folder / BEST, str(best.number))
+        # looked at once the choice has been made
+        for name, spread in sweep.chosen_test().items():
+            print(f"{name} of the chosen: {spread}")
+        print(f"best    {folder / BEST} -> {best.number}")
+    print(f"sweep   {folder / PAGE}")
+
+
+def _row(run: SweepRun, names: list[str]) -> dict[str, object]:
+    score = run.state if run.score is None else run.score
+    settings = {name: short(run.parameters.get(name, "")) for name in names}
+    seconds = "" if run.seconds is None else f"{run.seconds:.0f}"
+    return {"run": run.number, **settings, SCORE: score, SECONDS: seconds}
+
+
+def _group_rows(sweep: Sweep) -> list[dict[str, object]]:
+    over = ", ".join(sweep.repeated())
+    return [
+        {
+            **{name: short(value) for name, value in group.parameters.items()},
+            "runs": len(group.runs),
+            f"{SCORE} over {over}": group.score or "failed",
+        }
+        for group in sweep.groups()
+    ]
+
+
+def _point(link: Path, target: str) -> None:
+    temporary = link.with_name(f".{link.name}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    os.replace(temporary, link)

@@ -41,12 +41,14 @@ from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel, model_card
 from docsort.report.page import write_report
 from docsort.report.results import LearningPoint, RunResults
+from docsort.sweeps.trial import PRUNED, RunningTrial, TrialAddress
 from lightning_modules.class_weights import make_class_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
 from lightning_modules.resume import AUTO, checkpoint_to_resume
 from lightning_modules.settings import ModelSettings
+from lightning_modules.trial import TrialReports
 
 
 def main(argv: list[str]) -> int:
@@ -69,7 +71,7 @@ def train(config: Mapping[str, Any]) -> float:
             "if it was stopped while it wrote its results)"
         )
     resume = checkpoint_to_resume(config["resume"], folder)
-    run = TrainingRun(config["trainer"], folder, settings, resume)
+    run = TrainingRun(config["trainer"], folder, settings, resume, _trial_reports())
     console = Console(quiet=not run.is_first_process)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
 
@@ -226,3 +228,9 @@ def _learning_point(row: Mapping[str, float]) -> LearningPoint:
         val_loss=row["val_loss"],
         val_macro_f1=row["val_macro_f1"],
     )
+
+
+def _trial_reports() -> list[TrialReports]:
+    """What makes this run a trial of a sweep, when it is one."""
+    address = TrialAddress.of_this_process()
+    return [TrialReports(RunningTrial(address).is_hopeless, PRUNED)] if address else []

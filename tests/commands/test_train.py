@@ -84,22 +84,6 @@ def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
     assert {json.loads(line)["text"] for line in lines} <= held_out
 
 
-def test_sweep_ends_with_one_table(
-    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
-) -> None:
-    status, out, _ = docsort(
-        *("train", "-m", "data=csv", f"data.train={trained.train}", *overrides),
-        *("model.optimizer.lr=1e-2,1e-3", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"),
-    )
-    assert status == 0
-    table = out[out.rindex("model.optimizer.lr") :]
-    assert "0.01 " in table
-    assert "0.001" in table
-    assert "data.train" not in table  # the same in all runs
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"0", "1"}
-    assert out.rstrip().splitlines()[-1].startswith("sweep")
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -177,19 +161,6 @@ def test_a_foreign_checkpoint_to_go_on_from(
     )
     assert status == 2
     assert "its labels are not this run's" in err
-
-
-def test_one_failed_job_does_not_end_a_sweep(
-    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
-) -> None:
-    status, out, err = docsort(
-        *("train", "-m", "data=csv", f"data.train={trained.train}", *overrides),
-        *("model.overlap=99,4", "trainer.max_epochs=1", f"hydra.sweep.dir={tmp_path}"),
-    )
-    assert status == 2
-    assert "model.overlap=99" in err
-    assert "failed" in out
-    assert (tmp_path / "1" / "bundle" / "bundle.json").is_file()
 
 
 def test_a_label_that_training_never_saw(

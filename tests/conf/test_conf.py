@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 from hydra import compose, initialize_config_module
+from hydra._internal.callbacks import Callbacks
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
-from docsort.commands import VERBS
+from docsort.commands import VERBS, plugins
+from docsort.commands.search_space import probes, search_space
 from docsort.data.settings import DataSettings
 from lightning_modules.settings import ModelSettings
 
@@ -64,6 +69,32 @@ def test_experiment(choice: str) -> None:
     content = composed(f"experiment={choice}")
     DataSettings(**content["data"])
     ModelSettings.of(**content["model"])
+
+
+@pytest.mark.parametrize("choice", choices("sweep"))
+@pytest.mark.parametrize("launcher", choices("hydra/launcher"))
+def test_sweep(choice: str, launcher: str) -> None:
+    plugins.register()
+    with initialize_config_module("docsort.conf", version_base="1.3"):
+        given = [f"sweep={choice}", f"hydra/launcher={launcher}"]
+        config = compose("train", given, return_hydra_config=True)
+    context = HydraContext(config_loader=None, callbacks=Callbacks())  # type: ignore[arg-type]
+    sweeper = Plugins.instance().instantiate_sweeper(
+        hydra_context=context, task_function=print, config=config
+    )
+    assert type(sweeper).__name__.lower().startswith(choice.removesuffix("s"))
+
+
+def test_every_searched_setting_exists() -> None:
+    """conf/sweep/optuna.yaml's keys, with a value of theirs, construct what they set."""
+    with initialize_config_module("docsort.conf", version_base="1.3"):
+        config = compose("train", ["sweep=optuna"], return_hydra_config=True)
+    space, _ = search_space(config.hydra.sweeper.params, [], OverridesParser.create())
+    for probe in probes(space, {}):
+        content = composed(*probe)
+        ModelSettings.of(**content["model"])
+        DataSettings(**content["data"])
+        pl.Trainer(**content["trainer"], logger=False, enable_checkpointing=False)
 
 
 @pytest.mark.parametrize("command", sorted(file.stem for file in CONF.glob("*.yaml")))

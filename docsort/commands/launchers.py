@@ -1,0 +1,104 @@
+"""Hydra launchers: each run of a sweep is a process of its own, `docsort VERB` with its overrides.
+
+So a run that is killed takes no other with it, its threads and memory are its own, and Lightning's
+further processes are started as for any run. What runs where stands in docsort/sweeps/places.py.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from docsort.commands.sweep import GO_ON, is_begun, is_finished, note_of, score_of, tell_of
+from docsort.sweeps.jobs import Job
+from docsort.sweeps.places import Done, Joblib, OneByOne, Place, RayCluster
+from docsort.sweeps.shares import Demand
+
+
+class ProcessLauncher(Launcher):
+    """What the launchers share; each of them names its place."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self._config = config
+        self._folder = Path(config.hydra.sweep.dir).absolute()
+
+    def place(self, demand: Demand) -> Place:
+        """Where the jobs run. Raises ConfigError when it can't hold them."""
+        raise NotImplementedError
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run a list of jobs. What an earlier, killed sweep finished is not run again, and what it
+        began goes on from its checkpoint.
+
+        What is returned of a job is why it failed: empty when it didn't.
+        """
+        returns: dict[int, JobReturn] = {}
+        to_run: list[Job] = []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+            job = self.job(number, overrides)
+            if not is_finished(job.folder, list(overrides)):
+                begun = is_begun(job.folder)
+                to_run.append(self.job(number, [*overrides, GO_ON]) if begun else job)
+        common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
+
+        def done(job: Job, status: int) -> None:
+            note = note_of(job, status)
+            returns[job.number].return_value = note
+            own = [each for each in returns[job.number].overrides or () if each not in common]
+            tell_of(job.number, note or score_of(job.folder), own)
+
+        self.run_all(iter(to_run), done)
+        return list(returns.values())
+
+    def run_all(self, jobs: Iterator[Job], done: Done) -> None:
+        """Run jobs that may be made one by one, as results come in."""
+        demand = Demand(1, on_gpus=False)
+        if "trainer" in self._config:
+            demand = Demand.of(OmegaConf.to_container(self._config.trainer, resolve=True))  # type: ignore[arg-type]
+        self.place(demand).run_all(jobs, done)
+
+    def job(
+        self, number: int, overrides: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Job:
+        """One run's command: this verb with its overrides, into its own folder of the sweep."""
+        folder = self._folder / str(number)
+        into = "hydra.run.dir='" + str(folder).replace("'", "\\'") + "'"
+        # -P: a folder named docsort where the user stands must not shadow ours
+        python = (sys.executable, "-P", "-m", "docsort", self._config.hydra.job.name)
+        return Job(number, (*python, *overrides, into), folder, Path.cwd(), environment or {})
+
+
+class OneByOneLauncher(ProcessLauncher):
+    """One run after the other."""
+
+    def place(self, demand: Demand) -> Place:
+        return OneByOne(demand)
+
+
+class JoblibLauncher(ProcessLauncher):
+    """``n_jobs`` runs at a time on this machine."""
+
+    def __init__(self, n_jobs: int) -> None:
+        self._n_jobs = n_jobs
+
+    def place(self, demand: Demand) -> Place:
+        return Joblib(self._n_jobs, demand)
+
+
+class RayLauncher(ProcessLauncher):
+    """``n_jobs`` runs at a time on a Ray cluster; without an address, one that it starts here."""
+
+    def __init__(self, n_jobs: int, address: str | None) -> None:
+        self._n_jobs, self._address = n_jobs, address
+
+    def place(self, demand: Demand) -> Place:
+        return RayCluster(self._n_jobs, self._address, demand)

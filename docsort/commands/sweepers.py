@@ -1,0 +1,106 @@
+"""Hydra sweepers: lists of values, and a search by Optuna. Where runs go is the launcher's job."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from docsort.commands.launchers import ProcessLauncher
+from docsort.commands.search_space import probes, search_space
+from docsort.commands.sweep import conclude, read_runs
+from docsort.core.errors import ConfigError, DocsortError
+from docsort.report.sweep_results import Sweep
+
+LOCK = ".lock"
+
+
+class ListSweeper(BasicSweeper):
+    """Hydra's own sweeper of lists, its runs told of at the end, the failed ones too."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run all combinations. Raises DocsortError, at the end, when some have failed."""
+        assert self.config is not None
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        with sole_sweep(folder):
+            returns = super().sweep(arguments)
+            # the other verbs' runs have no score to compare
+            if self.config.hydra.job.name == "train":
+                conclude(folder, Sweep(self.config.data.name, read_runs(folder), {}))
+        notes = [each.return_value for batch in returns for each in batch]
+        if failed := [f"run {n} {note}" for n, note in enumerate(notes) if note]:
+            raise DocsortError(f"{len(failed)} of {len(notes)} runs failed; {failed[0]}")
+
+
+class OptunaSweeper(Sweeper):
+    """Trials chosen by Optuna from what came before; hopeless ones pruned; resumable."""
+
+    def __init__(self, params: Mapping[str, Any], **settings: Any) -> None:
+        """``settings``: see StudySettings in docsort/sweeps/study.py."""
+        self._params, self._settings = params, settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.config, self.hydra_context = config, hydra_context
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run what is left of the sweep's trials, and conclude it.
+
+        Raises:
+            ConfigError: a setting of the sweep, or no trial finished.
+        """
+        assert self.config is not None
+        assert self.hydra_context is not None
+        if not isinstance(self._launcher, ProcessLauncher):
+            raise ConfigError("sweep=optuna runs with hydra/launcher=one_by_one, joblib or ray")
+        search = _search_type()
+        # the group that chose this sweeper is no setting of a run
+        chosen_by = [each for each in arguments if each.startswith("sweep=")]
+        given = [each for each in arguments if each not in chosen_by]
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        space, fixed = search_space(self._params, given, parser)
+        self.validate_batch_is_legal([[*chosen_by, *each] for each in probes(space, fixed)])
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        with sole_sweep(folder):
+            OmegaConf.save(self.config, folder / "multirun.yaml")
+            print(f"sweep   {folder}; killed half-way, it goes on with the same command and")
+            print(f"        hydra.sweep.dir={folder}")
+            search(self._launcher, folder, self._settings, space, fixed).run(self.config.data.name)
+
+
+def _search_type() -> Any:
+    try:
+        from docsort.commands.search import Search
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise ConfigError(
+            "sweep=optuna needs Optuna; install it with: pip install 'docsort[sweep]'"
+        ) from error
+    return Search
+
+
+@contextmanager
+def sole_sweep(folder: Path) -> Iterator[None]:
+    """Holds the folder, made if need be. Raises ConfigError while another sweep runs in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigError(f"hydra.sweep.dir={folder}: another sweep runs in it") from error
+    finally:
+        os.close(lock)

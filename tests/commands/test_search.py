@@ -1,0 +1,121 @@
+"""A search from its command line to its page; small scripts stand in for the training runs."""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from docsort.commands.launchers import ProcessLauncher
+from docsort.sweeps.jobs import Job
+from tests.commands.conftest import Docsort
+
+# takes `docsort train`'s overrides; every run is worse than the one before, and run 1 dies
+SCRIPT = """
+import json, pathlib, sys
+from docsort.sweeps.trial import PRUNED, RunningTrial, TrialAddress
+given = dict(each.partition("=")[::2] for each in sys.argv[1:])
+folder = pathlib.Path(given["hydra.run.dir"].strip("'"))
+(folder / "checkpoints").mkdir()
+if folder.name == "1" or given["model"] == "bert_base":
+    sys.exit("out of memory")
+score = 0.9 - int(folder.name) / 10
+running = RunningTrial(TrialAddress.of_this_process())
+for validation in (1, 2):
+    if running.is_hopeless(validation, score):
+        sys.exit(PRUNED)
+figures = {"val/macro_f1": score, "test/accuracy": score / 2, "train/seconds": 1.5}
+(folder / "metrics.json").write_text(json.dumps(figures))
+"""
+SEARCH = (
+    *("train", "-m", "sweep=optuna", "model=minilm", "model.dropout=interval(0.1, 0.9)"),
+    *("model.optimizer.lr=1e-4", "model.optimizer.warmup_share=0.1", "model.label_smoothing=0"),
+    *("data.batch_size=8", "trainer.max_epochs=2", "hydra.sweeper.n_startup_trials=2"),
+)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs SCRIPT where `docsort train` would run."""
+    given = ProcessLauncher.job
+
+    def job(
+        self: ProcessLauncher,
+        number: int,
+        overrides: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> Job:
+        made = given(self, number, overrides, environment)
+        assert made.command[1:5] == ("-P", "-m", "docsort", "train")
+        return replace(made, command=(sys.executable, "-c", SCRIPT, *made.command[5:]))
+
+    monkeypatch.setattr(ProcessLauncher, "job", job)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_ends_with_table_page_and_best(docsort: Docsort, tmp_path: Path) -> None:
+    sweep = [*SEARCH, f"hydra.sweep.dir={tmp_path}"]
+    status, out, err = docsort(*sweep, "hydra.sweeper.n_trials=4")
+    assert status == 0, err
+    assert f"hydra.sweep.dir={tmp_path}" in out.splitlines()[1]
+    # one dead trial ends nothing, and the last was below the median of two
+    assert re.findall(r"^run (\d): (\S+)", out, flags=re.MULTILINE) == [
+        ("0", "val/macro_f1"),
+        ("1", "failed:"),
+        ("2", "val/macro_f1"),
+        ("3", "pruned"),
+    ]
+    assert "out of memory" in out
+    assert re.findall(r"│ (\d) +│ 0\.\d+ +│ (\S+)", out) == [
+        ("0", "0.9000"),
+        ("1", "failed"),
+        ("2", "0.7000"),
+        ("3", "pruned"),
+    ]
+    assert (tmp_path / "best").readlink() == Path("0")
+    # test figures of the chosen alone are shown, and its checkpoints alone are kept
+    assert re.findall(r"test/\S+ of the chosen: (\S+)", out) == ["0.4500"]
+    assert [path.parent.name for path in tmp_path.glob("[0-9]/checkpoints")] == ["0"]
+    page = (tmp_path / "sweep.html").read_text(encoding="utf-8")
+    assert page.count('<td class="sticky">') == 4
+    assert "What matters" in page
+
+    # the same command has nothing left to do; with more trials it goes on from there
+    status, again, _ = docsort(*sweep, "hydra.sweeper.n_trials=4")
+    assert status == 0
+    assert "\nrun " not in again
+    _, more, _ = docsort(*sweep, "hydra.sweeper.n_trials=5")
+    assert re.findall(r"^run (\d+)", more, flags=re.MULTILINE) == ["4"]
+
+
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("model.no_such_key=interval(0, 1)", "no_such_key"),
+        ("model=minilm,no_such_model", "no_such_model"),
+        ("seed=1,2", "luckiest seed"),
+        ("hydra.sweeper.n_trials=none", "n_trials=none"),
+        ("hydra.sweeper.no_such_key=1", "no_such_key"),
+        ("hydra/launcher=basic", "one_by_one, joblib or ray"),
+        ("model=bert_base", "first 3 trials of the sweep have all failed.*out of memory"),
+    ],
+)
+def test_refused_with_a_clear_error(
+    docsort: Docsort, tmp_path: Path, change: str, said: str
+) -> None:
+    status, _, err = docsort(*SEARCH, f"hydra.sweep.dir={tmp_path}", change)
+    assert status == 2
+    assert "Traceback" not in err
+    assert re.search(said, err), err
+
+
+def test_two_sweeps_in_one_folder(docsort: Docsort, tmp_path: Path) -> None:
+    from docsort.commands.sweepers import sole_sweep
+
+    with sole_sweep(tmp_path):
+        status, _, err = docsort(*SEARCH, f"hydra.sweep.dir={tmp_path}")
+    assert status == 2
+    assert "another sweep runs in it" in err
