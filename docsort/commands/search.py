@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from docsort.commands.hydra_verbs import settings_of
 from docsort.commands.launchers import ProcessLauncher
 from docsort.commands.sweep import (
+    CHECKPOINTS,
     SCORE,
     conclude,
     figures_of,
