@@ -1,6 +1,6 @@
 """All trials of the wall, in one run, into one dated table under benchmarks/results.
 
-    python -m benchmarks.faults [--requests 10000] [--soak-minutes 10] [--seed 1]
+    python -m benchmarks.faults [--faults 5 6 8 7] [--soak-minutes 10] [--seed 1]
 
 Exits with 1 if one did not hold. The server is the pretrained MiniLM on this machine's cores.
 """
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def main() -> int:
     trials: list[Trial] = []
     about = {"arguments": vars(arguments), **describe()}
     with trial_server(LEAK_BYTES) as server:
-        for trial in _trials(server, arguments):
+        for trial in chain.from_iterable(FAULTS[f](server, arguments) for f in arguments.faults):
             print(
                 f"{'held' if trial.held else 'NOT HELD'}: {trial.what}: {trial.outcome}", flush=True
             )
@@ -54,6 +55,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.faults")
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=[*FAULTS], metavar="N")
     parser.add_argument("--requests", type=int, default=10_000, help="malformed ones")
     parser.add_argument("--slow-clients", type=int, default=500)
     parser.add_argument("--soak-minutes", type=float, default=10)
@@ -61,56 +63,66 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _trials(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:
-    target = server.target
-    thrown = malformed.throw(target, arguments.requests, arguments.seed)
+def _malformed(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:
+    thrown = malformed.throw(server.target, arguments.requests, arguments.seed)
     ends = ", ".join(f"{num} {end}" for end, num in thrown.ends.most_common())
     outcome = f"{ends}; longest {thrown.longest_s:.1f} s; "
     outcome += f"{'the same worker' if thrown.same_workers else 'ANOTHER WORKER'}; "
     outcome += f"{thrown.neighbour}"
     yield Trial("5", f"{arguments.requests} malformed requests", outcome, thrown.held)
 
-    statuses = limits.at_the_limit(target, ServeSettings(Path(), Path("/")).max_body_bytes)
-    said = "; ".join(f"{what}: {status}" for what, status in statuses.items())
-    yield Trial(
-        "6", "documents at the limit", said, list(statuses.values()) == [200, 200, 413, 413]
-    )
 
-    slow = limits.slow_clients(target, arguments.slow_clients, seconds=30)
+def _limits(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:
+    max_body_bytes = ServeSettings(Path(), Path("/")).max_body_bytes
+    statuses = limits.at_the_limit(server.target, max_body_bytes)
+    said = "; ".join(f"{what}: {status}" for what, status in statuses.items())
+    held = list(statuses.values()) == [200, 200, 413, 413]
+    yield Trial("6", "documents at the limit", said, held)
+
+    slow = limits.slow_clients(server.target, arguments.slow_clients, seconds=30)
     outcome = f"{slow.num_let_go} let go within {slow.seconds:.0f} s; {slow.neighbour}"
     yield Trial("6", f"{slow.num} slow clients", outcome, slow.neighbour.is_well)
 
-    burst = limits.burst(target, seconds=10, text=BURST_TEXT)
+    burst = limits.burst(server.target, seconds=10, text=BURST_TEXT)
     ends = ", ".join(f"{num} answered {status}" for status, num in sorted(burst.statuses.items()))
     outcome = f"{ends}; refusals within {burst.longest_refusal_s:.1f} s; "
     outcome += f"ten in a row answered {burst.recovery_s:.1f} s after the last"
     what = f"{burst.num} requests at five times {burst.capacity_per_s:.1f}/s"
     yield Trial("6", what, outcome, burst.held)
 
-    reached = reachable.walk(target)
+
+def _reachable(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:
+    reached = reachable.walk(server.target)
     outcome = f"{len(reached.findings)} reached anything but the contract"
     yield Trial("8", f"{reached.num_requests} requests for TorchServe's API", outcome, reached.held)
 
-    soaked = soak.soak(target, server.process.pid, 60 * arguments.soak_minutes)
+
+def _soak(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:
+    soaked = soak.soak(server.target, server.process.pid, 60 * arguments.soak_minutes)
     growth = {process: soaked.growth_mib(process) for process in soaked.samples_mib}
     outcome = f"{soaked.num_answers} answers {sorted(soaked.statuses)}; growth in MiB: "
     outcome += ", ".join(f"{process} {mib:+.1f}" for process, mib in growth.items())
     control = growth.pop("control's worker")
-    still = max(growth.values()) < MAX_GROWTH_MIB < control and soaked.statuses <= {200, 422}
-    yield Trial(
-        "7", f"{arguments.soak_minutes:g} minutes of load, with a leaking control", outcome, still
-    )
+    held = max(growth.values()) < MAX_GROWTH_MIB < control and soaked.statuses <= {200, 422}
+    what = f"{arguments.soak_minutes:g} minutes of load, with a leaking control"
+    yield Trial("7", what, outcome, held)
+
+
+FAULTS = {"5": _malformed, "6": _limits, "8": _reachable, "7": _soak}
 
 
 def _write(trials: list[Trial], about: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    stem = RESULTS / f"{date.today().isoformat()}-faults-of-the-wall"
+    faults = about["arguments"]["faults"]
+    name = "-".join(["faults-of-the-wall", *(faults if faults != [*FAULTS] else [])])
+    stem = RESULTS / f"{date.today().isoformat()}-{name}"
     content = {"command": COMMAND, **about, "trials": [asdict(trial) for trial in trials]}
     stem.with_suffix(".json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     lines = [
         f"# The wall under faults, {date.today().isoformat()}",
         "",
-        f"`{COMMAND} --seed {about['arguments']['seed']}` at {about['commit']}; "
+        f"`{COMMAND} --faults {' '.join(faults)} --seed {about['arguments']['seed']}` at "
+        f"{about['commit']}; "
         f"{about['machine']}, {about['cores']} cores, load average {about['load_average']:.1f}.",
         "",
         "| fault | what | outcome | held |",
