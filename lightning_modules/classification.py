@@ -20,15 +20,12 @@ from docsort.core.pretrained import Pretrained, check_window
 from docsort.core.probabilities import to_probabilities
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import model_files
-from lightning_modules.choice import (
-    MACRO_F1,
-    MACRO_F1_ERROR,
-    MulticlassF1Error,
-    MultilabelF1Error,
-)
 from lightning_modules.data_module import Batch
 from lightning_modules.optimizer import make_optimizer, make_schedule
+from lightning_modules.refined_loss import REFINED_LOSS, RefinedLoss
 from lightning_modules.settings import ModelSettings
+
+MACRO_F1 = "val/macro_f1"
 
 
 class DocumentClassification(pl.LightningModule):
@@ -64,7 +61,7 @@ class DocumentClassification(pl.LightningModule):
         )
         self.classifier.train()  # from_pretrained leaves an encoder in eval mode, without dropout
         self.val_metrics = _val_metrics(manifest)
-        self.val_error = _val_error(manifest)
+        self.val_refined_loss = RefinedLoss(manifest.task)
         # not in checkpoints: setting and training documents say it
         self.register_buffer("class_weights", class_weights, persistent=False)
 
@@ -87,8 +84,8 @@ class DocumentClassification(pl.LightningModule):
         probabilities_DC = to_probabilities(logits_DC, self.manifest.task)
         self.val_metrics.update(probabilities_DC, batch.targets.int())
         self.log_dict(self.val_metrics, prog_bar=True, batch_size=num_documents)
-        self.val_error.update(probabilities_DC, batch.targets.int())
-        self.log(MACRO_F1_ERROR, self.val_error, batch_size=num_documents)
+        self.val_refined_loss.update(logits_DC, batch.targets)
+        self.log(REFINED_LOSS, self.val_refined_loss, batch_size=num_documents)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings.optimizer
@@ -114,7 +111,7 @@ class DocumentClassification(pl.LightningModule):
 
 
 def _val_metrics(manifest: Manifest) -> MetricCollection:
-    """Macro-F1 chooses the checkpoint (choice.py); ``val/accuracy`` is for the reader."""
+    """For the reader; what chooses the checkpoint is refined_loss.py."""
     num = len(manifest.labels)
     if manifest.task == "single_label":
         return MetricCollection(
@@ -126,8 +123,3 @@ def _val_metrics(manifest: Manifest) -> MetricCollection:
     return MetricCollection(
         {MACRO_F1: MultilabelF1Score(num), "val/accuracy": MultilabelAccuracy(num)}
     )
-
-
-def _val_error(manifest: Manifest) -> MulticlassF1Error | MultilabelF1Error:
-    num = len(manifest.labels)
-    return MulticlassF1Error(num) if manifest.task == "single_label" else MultilabelF1Error(num)

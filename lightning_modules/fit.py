@@ -11,7 +11,6 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from docsort.core.errors import ConfigError, StoppedError
 from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
-from lightning_modules.choice import STANDING, Choice
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart
@@ -19,6 +18,7 @@ from lightning_modules.last_step import LastStep
 from lightning_modules.loggers import ContinuedCSVLogger
 from lightning_modules.memory import out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
+from lightning_modules.refined_loss import REFINED_LOSS
 from lightning_modules.resume import AUTO, CHECKPOINTS, read_stopped
 from lightning_modules.snapshots import LAST, BestCheckpoint, Snapshots
 from lightning_modules.step_seeds import StepSeeds
@@ -33,7 +33,7 @@ class RunSettings:
 
     Attributes:
         seed: of dropout and whatever else a step draws.
-        patience: validations in a row clearly worse than the best before training ends.
+        patience: validations in a row without a better refined loss before training ends.
         checkpoint_minutes: between checkpoints within an epoch; every epoch ends with one.
     """
 
@@ -55,7 +55,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run leaves in memory; the module holds the chosen checkpoint's weights."""
+    """What a run leaves in memory; the module holds the best checkpoint's weights."""
 
     best_checkpoint: Path
     learning_curve: list[dict[str, float]]
@@ -93,13 +93,12 @@ class TrainingRun:
         if checkpoints != own.absolute():
             go_on = f"resume={checkpoints / LAST}"
         self._signals = StopSignals()
-        self._best = BestCheckpoint(checkpoints, STANDING)
+        self._best = BestCheckpoint(checkpoints, REFINED_LOSS)
         self._speed, self._curve = Speed(), LearningCurve()
         all_callbacks = [
             RichProgressBar(),
             HeadStart(),
             StepSeeds(settings.seed),
-            Choice(),  # before those that go by what it logs
             Stopping(settings.patience),
             self._speed,
             self._curve,
@@ -114,7 +113,7 @@ class TrainingRun:
         self.is_first_process = self.trainer.is_global_zero
 
     def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
-        """Train, and load the chosen checkpoint (choice.py) back into ``module``.
+        """Train, and load the best checkpoint (refined_loss.py) back into ``module``.
 
         Raises:
             ConfigError: the checkpoint to go on from is of another run, or the memory ended.

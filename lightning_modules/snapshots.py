@@ -82,7 +82,7 @@ class Snapshots(Checkpoint):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """``best.ckpt``, by a figure that is highest for the validation to keep.
+    """``best.ckpt``, by a figure that is lowest for the validation to keep.
 
     One name, overwritten whole: whenever the process dies, ``last.ckpt`` never names a file that
     is gone. Its state holds names and no folders, so that a run's folder can be moved.
@@ -93,7 +93,7 @@ class BestCheckpoint(ModelCheckpoint):
             dirpath=folder,
             filename=Path(BEST).stem,
             monitor=monitor,
-            mode="max",
+            mode="min",
             enable_version_counter=False,
         )
 

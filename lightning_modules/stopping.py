@@ -3,14 +3,14 @@
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 
-from lightning_modules.choice import STANDING
+from lightning_modules.refined_loss import REFINED_LOSS
 
 
 class Stopping(EarlyStopping):
-    """Ends after so many validations in a row that are clearly worse than the best."""
+    """Ends after so many validations in a row without a better refined loss."""
 
     def __init__(self, patience: int) -> None:
-        super().__init__(STANDING, mode="max", patience=patience)
+        super().__init__(REFINED_LOSS, mode="min", patience=patience)
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         # Lightning's would train a run that had stopped for one more epoch

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytorch_lightning as pl
 
-from lightning_modules.choice import MACRO_F1
+from lightning_modules.classification import MACRO_F1
 
 # the number of a validation, from 1, and its score; whether to stop
 IsHopeless = Callable[[int, float], bool]

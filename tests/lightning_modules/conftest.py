@@ -16,6 +16,7 @@ from docsort.data.corpus import Corpus
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
+from lightning_modules.refined_loss import RefinedLoss
 from lightning_modules.settings import ModelSettings, OptimizerSettings
 
 LABELS = ("finance", "medicine", "sport")
@@ -64,6 +65,12 @@ def make_corpus(several: bool = False) -> Corpus:
         name="toy",
         sources={},
     )
+
+
+def losses_of_validations(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
+    """Have the validations of a run without a sanity check find these losses."""
+    given = iter(losses)
+    monkeypatch.setattr(RefinedLoss, "compute", lambda _: torch.tensor(next(given)))
 
 
 Run = Callable[..., tuple[DocumentClassification, Fitted]]

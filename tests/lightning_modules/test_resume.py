@@ -20,12 +20,11 @@ import torch
 from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError
 from lightning_modules.callbacks import Speed
-from lightning_modules.choice import Choice
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.fit import Fitted
 from lightning_modules.resume import StoppedRun, checkpoint_to_resume
 from lightning_modules.step_seeds import StepSeeds
-from tests.lightning_modules.conftest import Run
+from tests.lightning_modules.conftest import Run, losses_of_validations
 
 LAST = "checkpoints/last.ckpt"
 Trained = tuple[DocumentClassification, Fitted]
@@ -73,11 +72,10 @@ def test_several_deaths_and_another_folder(run: Run, broken: Break, tmp_path: Pa
 def test_a_run_that_had_stopped_early_stays_stopped(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    standings = iter([1, -1, -1, -1])
-    monkeypatch.setattr(Choice, "standing", lambda *_: next(standings))
-    stopped = run(max_epochs=9)
+    losses_of_validations(monkeypatch, [0.1, 0.2, 0.3, 0.4])
+    stopped = run(max_epochs=9, num_sanity_val_steps=0)
     assert stopped[1].metrics["train/epochs"] == 4
-    again = run(max_epochs=9, resume=tmp_path / "run" / LAST)
+    again = run(max_epochs=9, num_sanity_val_steps=0, resume=tmp_path / "run" / LAST)
     assert_same(stopped, again)
 
 
