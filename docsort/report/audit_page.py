@@ -5,7 +5,7 @@ names. Texts and labels are untrusted; jinja2 escapes all but the charts, which 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,11 @@ def _leaked(audit: Audit, split: str, text_at: TextAt) -> list[dict[str, Any]]:
 
 
 def _confused(suspects: Found) -> list[tuple[list[str], list[str], int]]:
-    """(given, suggested, documents) among the named suspects, the most frequent pairs first."""
-    pairs = Counter((str(p["label"]), str(p["suggested"])) for p in suspects.places)
-    labels = {(str(p["label"]), str(p["suggested"])): p for p in suspects.places}
+    """(given, suggested, documents): pairs of labels that several named suspects share."""
+    places: Sequence[Mapping[str, Any]] = suspects.places
+    pairs = Counter((tuple(each["label"]), tuple(each["suggested"])) for each in places)
     return [
-        (labels[pair]["label"], labels[pair]["suggested"], count)  # type: ignore[misc]
-        for pair, count in pairs.most_common(MAX_PAIRS)
+        (list(given), list(suggested), count)
+        for (given, suggested), count in pairs.most_common(MAX_PAIRS)
+        if count > 1
     ]

@@ -37,6 +37,7 @@ def test_every_finding_is_shown_with_its_text():
     ):
         assert f"the text of {split} row {row}" in text
     assert "the text of train row 60" not in text  # the eleventh suspect
+    assert "labelledmore likedocuments label 0label 112" in " ".join(text.split())
     assert "10 of 12 are shown" in text
     assert "81% alike" in text
     assert "read only in part" in text
