@@ -45,7 +45,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         _write_csv(folder / "million.csv", arguments.rows)
-        stages = list(_stages(folder, arguments.steps))
+        stages = []
+        for stage in _stages(folder, arguments.steps):
+            print(stage, file=sys.stderr)  # kept, should a later one fail
+            stages.append(stage)
         metrics = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))
     result = {
         "command": f"python -m benchmarks.million_rows --rows {arguments.rows}",
