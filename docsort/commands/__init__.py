@@ -11,6 +11,7 @@ VERBS = {
     "train": "fine-tune, evaluate, write bundle and report",
     "evaluate": "score a bundle or a checkpoint on labelled data",
     "archive": "pack a bundle into an archive (.mar) in the model store",
+    "fetch": "bring an archive from a URL into the model store",
     "serve": "serve archives by TorchServe behind Nginx on port 1337",
     "keys": "make and remove the API keys of a server",
     "models": "list, register, promote, roll back and retire versions while they serve",
