@@ -39,8 +39,9 @@ test: setup
 bench: setup  ## measurements beside other systems, into benchmarks/results
 	$(BIN)/python -m benchmarks.scoring
 
-trial: setup  ## faults, slow clients, bursts, a soak: what a server must survive; some 20 minutes
+trial: setup  ## faults, slow clients, bursts, a soak: what a server must survive; kills while training; some 25 minutes
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.resume  # twenty runs killed at random steps end bit-identical
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
