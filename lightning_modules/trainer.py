@@ -42,7 +42,8 @@ def make_trainer(
 
 def _quiet() -> None:
     """Keep Lightning's advertisements and advice that doesn't hold here off the terminal."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # the collate function only lays out windows: worker processes would cost more than they spare
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # a resumed run writes beside the checkpoints that it goes on from

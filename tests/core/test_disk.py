@@ -1,0 +1,65 @@
+"""A full disk leaves what was there before, or nothing; never half of a file that looks whole."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from docsort.core.bundle import load_model, read_bundle
+from docsort.core.disk import whole_file
+from docsort.core.errors import StorageError
+from docsort.core.golden import write_bundle
+from lightning_modules.checkpoint_io import WholeCheckpoints
+from tests.conftest import GOLDEN_TEXTS
+
+TOO_LARGE = {"weight": torch.zeros(100_000)}
+
+
+@contextmanager
+def files_at_most(num_bytes: int) -> Iterator[None]:
+    """The system refuses what goes beyond, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_file_of_before_stays(tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text("before", encoding="utf-8")
+    with (
+        files_at_most(1000),
+        pytest.raises(StorageError, match=r"some\.txt"),
+        whole_file(path) as stream,
+    ):
+        stream.write(b"x" * 2000)
+    assert path.read_text(encoding="utf-8") == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), whole_file(tmp_path / "some.txt") as stream:
+        stream.write("no bytes")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint(tmp_path: Path) -> None:
+    path, checkpoints = tmp_path / "last.ckpt", WholeCheckpoints()
+    checkpoints.save_checkpoint({"step": 1}, path)
+    with files_at_most(100_000), pytest.raises(StorageError, match=r"last\.ckpt"):
+        checkpoints.save_checkpoint({"step": 2, **TOO_LARGE}, path)
+    assert checkpoints.load_checkpoint(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+    model = load_model(bundle)
+    with files_at_most(20_000), pytest.raises(StorageError, match="bundle"):
+        write_bundle(tmp_path / "bundle", bundle.manifest, *model, GOLDEN_TEXTS)
+    assert list(tmp_path.iterdir()) == []
