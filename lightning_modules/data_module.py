@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 
+from docsort.core.errors import ConfigError
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, WindowPlan
 from docsort.data.corpus import Corpus
@@ -92,6 +93,7 @@ class DocumentDataModule(pl.LightningDataModule):
         longest_first = np.argsort(val.with_format("numpy")["num_tokens"][:], kind="stable")[::-1]
         val = val.select(longest_first)
         if self.trainer and self.trainer.world_size > 1:
+            _check_enough(len(val), self.trainer.world_size)
             val = val.shard(self.trainer.world_size, self.trainer.global_rank, contiguous=False)
         return DataLoader(
             val,
@@ -131,6 +133,15 @@ class DocumentDataModule(pl.LightningDataModule):
         corpus = self._corpus
         targets = as_targets([row["label"] for row in rows], corpus.labels, corpus.task)
         return Batch(windows, torch.from_numpy(targets))
+
+
+def _check_enough(num_documents: int, num_processes: int) -> None:
+    """A process with nothing to validate would leave the others waiting for its figures."""
+    if num_documents < num_processes:
+        raise ConfigError(
+            f"{num_processes} processes can't share {num_documents} validation documents; give "
+            "fewer trainer.devices, or more documents (data.val, data.val_share)"
+        )
 
 
 def _with_tokens(
