@@ -55,7 +55,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run leaves in memory; the module holds the best checkpoint's weights."""
+    """What a run leaves in memory; the first process's module holds the best weights."""
 
     best_checkpoint: Path
     learning_curve: list[dict[str, float]]
@@ -113,7 +113,7 @@ class TrainingRun:
         self.is_first_process = self.trainer.is_global_zero
 
     def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
-        """Train, and load the best checkpoint (refined_loss.py) back into ``module``.
+        """Train; the first process loads the best checkpoint (refined_loss.py) into ``module``.
 
         Raises:
             ConfigError: the checkpoint to go on from is of another run, or the memory ended.
@@ -125,7 +125,8 @@ class TrainingRun:
         with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
             self._run_trainer(module, data)
         best = Path(self._best.best_model_path)
-        module.classifier.load_state_dict(classifier_state(read_weights(best)))
+        if self.is_first_process:  # other machines needn't see its folder
+            module.classifier.load_state_dict(classifier_state(read_weights(best)))
         epochs = self._curve.rows[-1]["epoch"]
         return Fitted(
             best, self._curve.rows, {**self._speed.metrics(), "train/epochs": float(epochs)}

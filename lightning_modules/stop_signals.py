@@ -1,6 +1,7 @@
 """SIGTERM and Ctrl-C while training: noted, so that the run can end between two steps."""
 
 import signal
+import threading
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -19,7 +20,9 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        # Python lets only the main thread handle signals
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.getsignal(number) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -33,7 +36,7 @@ class StopSignals:
 
     def watch(self) -> None:
         """Before this, a signal ends the process at once: there is nothing to lose yet."""
-        for number in SIGNALS:
+        for number in self._before:
             signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

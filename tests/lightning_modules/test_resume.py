@@ -59,6 +59,13 @@ def test_with_gradients_accumulated_and_validations_within_epochs(
     assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST, **settings))
 
 
+@pytest.mark.parametrize("at", [20, 25])
+def test_a_run_that_max_steps_ends(run: Run, broken: Break, tmp_path: Path, at: int) -> None:
+    whole = run("whole", max_steps=30)
+    broken(at, checkpoint_minutes=0, max_steps=30)
+    assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST, max_steps=30))
+
+
 def test_several_deaths_and_another_folder(run: Run, broken: Break, tmp_path: Path) -> None:
     """A run's folder can be moved between two lives: its checkpoints name files by name."""
     whole = run("whole")
