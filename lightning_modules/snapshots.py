@@ -1,8 +1,9 @@
 """When a run's state goes to disk to be gone on from. Knows neither what is in it nor who resumes.
 
-``last.ckpt`` is written after every epoch, and within one whenever so many minutes have passed or
-a signal asks for the end; always between two optimizer steps with nothing pending (gradients being
-accumulated, a validation), since Lightning restarts from such a place only.
+``last.ckpt`` is written after every epoch (under max_steps: a step later), and within one whenever
+so many minutes have passed or a signal asks for the end; always between two optimizer steps with
+nothing pending (gradients being accumulated, a validation), since Lightning restarts from such a
+place only.
 """
 
 import signal
@@ -55,7 +56,11 @@ class Snapshots(Checkpoint):
             self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self._save(trainer)
+        if 0 <= trainer.global_step < trainer.max_steps:
+            # with max_steps Lightning can't restart between epochs: it would end the first twice
+            self._since = float("-inf")
+        else:
+            self._save(trainer)
 
     def _stopping(self) -> bool:
         return self._signals.received is not None
