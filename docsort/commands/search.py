@@ -77,7 +77,8 @@ class Search:
         else:
             self._study.tell_complete(number, figures_of(job.folder)[SCORE])
         run = self._run_of(self._study.trial(number))
-        outcome = score_of(job.folder) if run.state == "complete" else run.note or run.state
+        outcomes = {"complete": score_of(job.folder), "failed": run.note}
+        outcome = outcomes.get(run.state, run.state)
         tell_of(number, outcome, [f"{name}={short(v)}" for name, v in run.parameters.items()])
         for each in {number, best_before} - {self._study.best_number(), None}:
             shutil.rmtree(self._folder / str(each) / CHECKPOINTS, ignore_errors=True)
