@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from docsort.serving.archive import build_archive
 from docsort.serving.mar import sha256_of
 from tests.serving.conftest import free_port
 
@@ -25,7 +26,6 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
 PROJECT = "docsort-test"
 SERVICES = ("model", "nginx")
-# of the images: the containers' clocks and the hosts's disk may be slow
 READY_WITHIN_S = 240
 
 
@@ -124,17 +124,17 @@ def engine_program() -> str:
 
 @pytest.fixture(scope="session")
 def stack(
-    engine_program: str, store: Path, tmp_path_factory: pytest.TempPathFactory
+    engine_program: str, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """Built, and up with tiny 1.0, which the fetch service brought from a file."""
     folder = tmp_path_factory.mktemp("containers")
     shared = folder / "store"
     (shared / "incoming").mkdir(parents=True)
-    shutil.copy(store / "tiny-1.0.mar", shared / "incoming")
+    archive = build_archive(tiny_bundle, None, "1.0", shared / "incoming")
     secret = "s3cret-that-no-listing-shows"
     credentials = folder / "credentials.json"
     credentials.write_text(json.dumps({"auto_mkdir": False, "comment": secret}))
-    for place in (folder, shared, shared / "incoming", credentials):
+    for place in (folder, shared, shared / "incoming", archive, credentials):
         os.chown(place, 10001, 10001)
     for parent in folder.parents:  # pytest's own folders keep others out
         if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
@@ -144,7 +144,7 @@ def stack(
         "DOCSORT_STORE": str(shared),
         "DOCSORT_PORT": f"127.0.0.1:{port}",
         "MODEL_URL": "file:///store/incoming/tiny-1.0.mar",
-        "MODEL_SHA256": sha256_of(store / "tiny-1.0.mar"),
+        "MODEL_SHA256": sha256_of(archive),
         "MODEL_CREDENTIALS": str(credentials),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
