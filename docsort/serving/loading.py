@@ -17,7 +17,7 @@ def load(watch: Watch, info: ArchiveInfo, settings: ServeSettings) -> None:
     """
     with hidden(watch.run_dir, f"{info.name}/{info.version}"):
         file = info.path.relative_to(settings.store)
-        watch.api.register(str(file), info.name, settings)
+        watch.api.register(str(file), info.name, info.version, settings)
         try:
             watch.prove(info)
         except BaseException:

@@ -118,6 +118,7 @@ class Rollout:
 
         Raises DocsortError, and then store, TorchServe and wanted state are as they were.
         """
+        self.file.own()
         store, limit = self._settings.store, self._settings.max_archive_bytes
         with self._loading, staged(Path(file), store, limit, sha256) as info, ExitStack() as undo:
             watch = self._serving()

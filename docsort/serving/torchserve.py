@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ _MIN_REQUEST_BYTES = 1 << 26
 # Answers hold every label's score; 256 documents of a thousand labels are about 16 MB.
 _MAX_RESPONSE_BYTES = 1 << 26
 _HEAP = "512m"
+_POLL_S = 0.1
 _END_TIMEOUT_S = 15.0
 # TS_* would override the settings; the rest would bring other code, or log elsewhere.
 _DROPPED = ("TS_", "PYTHON", "LOG_LOCATION", "METRICS_LOCATION", "JAVA_TOOL_OPTIONS", "LOCAL_RANK")
@@ -133,23 +136,49 @@ class TorchServeApi:
         except httpx.TransportError:
             return False
 
-    def register(self, file: str, name: str, settings: ServeSettings) -> None:
+    def register(self, file: str, name: str, version: str, settings: ServeSettings) -> None:
         """Register an archive of the store and wait for its workers.
 
-        With query parameters: from a JSON body TorchServe takes a maxBatchDelay of -10000. If its
-        workers cannot load it, TorchServe forgets the version again.
+        With query parameters: from a JSON body TorchServe takes a maxBatchDelay of -10000. In two
+        calls that return at once: a synchronous one holds one of TorchServe's few threads until all
+        is loaded, and the clients' connections that share it.
+
+        Raises ServingError, and then TorchServe has forgotten the version again.
         """
         parameters = {
             "url": file,
             "model_name": name,
-            "initial_workers": settings.workers,
-            "synchronous": "true",
+            "initial_workers": 0,
             "batch_size": settings.batch_size,
             "max_batch_delay": settings.batch_delay_ms,
             "response_timeout": settings.response_timeout_s,
             "startup_timeout": settings.startup_timeout_s,
         }
         self._manage("POST", "/models", parameters)
+        workers = {"min_worker": settings.workers, "max_worker": settings.workers}
+        try:
+            self._manage("PUT", f"/models/{name}/{version}", {**workers, "synchronous": "false"})
+            self._wait_for_workers(name, version, settings)
+        except ServingError:
+            with suppress(ServingError):
+                self.unregister(name, version)
+            raise
+
+    def _wait_for_workers(self, name: str, version: str, settings: ServeSettings) -> None:
+        """TorchServe starts a worker that fails again and again; here, once is enough."""
+        deadline = time.monotonic() + settings.startup_timeout_s
+        seen: set[int] = set()
+        while time.monotonic() < deadline:
+            if len(self.ready_workers(name, version)) >= settings.workers:
+                return
+            seen |= {worker["pid"] for worker in self._describe(name, version)["workers"]}
+            if len({pid for pid in seen if pid > 0}) > settings.workers:
+                raise ServingError(f"{name} {version}: a worker ended while it loaded the archive")
+            time.sleep(_POLL_S)
+        raise ServingError(
+            f"{name} {version} did not load within {settings.startup_timeout_s} s "
+            "(--startup-timeout-s)"
+        )
 
     def set_default(self, name: str, version: str) -> None:
         """Let ``/predictions/NAME`` be answered by this version. Checks nothing."""

@@ -16,7 +16,7 @@ from typing import Any
 from docsort.core.errors import ServingError
 from docsort.serving.atomic import write_atomically
 from docsort.serving.mar import ArchiveInfo, read_archive
-from docsort.serving.store import archives_in, newest_of_each
+from docsort.serving.store import archives_in, clear_staging, newest_of_each
 from docsort.serving.versions import Canary, WantedModel, WantedVersion
 
 WANTED = "serving.json"
@@ -31,7 +31,10 @@ class WantedFile:
         self._lock: int | None = None
 
     def own(self) -> None:
-        """Hold it until this process ends. Raises ServingError while another holds it."""
+        """Hold it until this process ends, and clear what a killed holder was registering.
+
+        Raises ServingError while another holds it.
+        """
         if self._lock is not None:
             return
         try:
@@ -47,6 +50,7 @@ class WantedFile:
                 "one another --store"
             ) from error
         self._lock = lock
+        clear_staging(self._store)
 
     def write(self, wanted: Sequence[WantedModel]) -> None:
         """Replace it, whole or not at all. Raises ServingError."""
