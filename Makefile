@@ -39,8 +39,10 @@ test: setup
 bench: setup  ## measurements beside other systems, into benchmarks/results
 	$(BIN)/python -m benchmarks.scoring
 
-trial: setup  ## faults, slow clients, bursts, a soak: what a server must survive; kills while training; some 25 minutes
+trial: setup  ## what must survive: faults, slow clients, bursts, a soak, rollouts; kills while training
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.trial_rollout
+	$(BIN)/python -m benchmarks.trial_faults
 	$(BIN)/python -m benchmarks.resume  # twenty runs killed at random steps end bit-identical
 
 clean:

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from docsort.core.errors import ArchiveError
-from docsort.serving.mar import check_name, read_archive, unpack_archive, write_mar
+from docsort.serving.mar import (
+    check_content,
+    check_name,
+    read_archive,
+    unpack_archive,
+    write_mar,
+)
 
 
 def rewrite(archive: Path, changes: dict[str, bytes | None]) -> Path:
@@ -181,3 +187,39 @@ def test_accepted_names(name: str) -> None:
 def test_refused_names(name: str) -> None:
     with pytest.raises(ArchiveError, match="letters, digits"):
         check_name("--name", name)
+
+
+def test_content_is_sound(store: Path) -> None:
+    check_content(store / "tiny-1.0.mar")
+
+
+def test_damaged_weights_are_found_before_anything_is_unpacked(archive_copy: Path) -> None:
+    content = bytearray(archive_copy.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive_copy.write_bytes(content)
+    with pytest.raises(ArchiveError, match="truncated or damaged"):
+        check_content(archive_copy)
+
+
+def test_a_name_that_the_directory_at_the_end_does_not_tell(archive_copy: Path) -> None:
+    # TorchServe unpacks by the names before each file, Python's zipfile by those at the end
+    rewrite(archive_copy, {"payload.py": b"x"})
+    content = archive_copy.read_bytes()
+    assert content.count(b"payload.py") == 2
+    archive_copy.write_bytes(content.replace(b"payload.py", b"../load.py", 1))
+    read_archive(archive_copy)
+    with pytest.raises(ArchiveError, match="truncated or damaged"):
+        check_content(archive_copy)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_file_that_the_directory_at_the_end_does_not_tell(archive_copy: Path, last: bool) -> None:
+    with zipfile.ZipFile(archive_copy, "a") as archive:
+        archive.writestr("../hidden", b"x")
+        if not last:
+            archive.writestr("seen", b"x")
+        hidden = archive.NameToInfo.pop("../hidden")
+        archive.filelist.remove(hidden)
+    read_archive(archive_copy)
+    with pytest.raises(ArchiveError, match="does not name"):
+        check_content(archive_copy)

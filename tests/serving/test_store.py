@@ -1,12 +1,21 @@
 """Which archives a store holds, and which of their versions is the newest."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from docsort.core.errors import ArchiveError
-from docsort.serving.store import archives_in, newest_of_each, shared_store, version_order
+from docsort.serving.store import (
+    archives_in,
+    clear_staging,
+    newest_of_each,
+    publish,
+    shared_store,
+    staged,
+    version_order,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +43,48 @@ def test_archives_of_one_run_lie_in_one_store(tmp_path: Path) -> None:
     assert shared_store([tmp_path / "a.mar", tmp_path / "b.mar"]) == tmp_path
     with pytest.raises(ArchiveError, match="one folder"):
         shared_store([tmp_path / "a.mar", tmp_path / "x" / "b.mar"])
+
+
+def test_what_is_staged_is_no_version_yet_and_does_not_stay(store: Path, tmp_path: Path) -> None:
+    archive = store / "tiny-1.0.mar"
+    with staged(archive, tmp_path, max_bytes=1 << 20) as info:
+        assert info.path.parent == tmp_path
+        assert archives_in(tmp_path) == []
+        assert publish(info.path, tmp_path / "tiny-1.0.mar")
+        assert not publish(info.path, tmp_path / "tiny-1.0.mar")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny-1.0.mar"]
+    assert (tmp_path / "tiny-1.0.mar").read_bytes() == archive.read_bytes()
+
+
+def test_what_is_not_accepted_leaves_nothing(store: Path, tmp_path: Path) -> None:
+    archive = store / "tiny-1.0.mar"
+    sha256 = archives_in(store)[0].sha256
+    for limit, asked, said in (
+        (1000, None, "accepts 1000"),
+        (1 << 20, "0" * 64, f"has the SHA-256 {sha256}, and not 0000"),
+    ):
+        with pytest.raises(ArchiveError, match=said), staged(archive, tmp_path, limit, asked):
+            pass
+    with pytest.raises(ArchiveError, match="no archive"), staged(tmp_path, tmp_path, 1 << 20):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with staged(archive, tmp_path, 1 << 20, sha256.upper()):
+        pass
+
+
+def test_a_version_that_is_there_with_other_bytes(store: Path, tmp_path: Path) -> None:
+    shutil.copy(store / "tiny-2.0.mar", tmp_path / "tiny-1.0.mar")
+    archive = store / "tiny-1.0.mar"
+    with (
+        pytest.raises(ArchiveError, match="holds something else"),
+        staged(archive, tmp_path, 1 << 20),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny-1.0.mar"]
+
+
+def test_what_a_killed_supervisor_staged_is_cleared(store: Path, tmp_path: Path) -> None:
+    with staged(store / "tiny-1.0.mar", tmp_path, 1 << 20) as info:
+        shutil.copy(info.path, tmp_path / ".registering-x.mar")
+    clear_staging(tmp_path)
+    assert list(tmp_path.iterdir()) == []
