@@ -40,14 +40,14 @@ def main() -> None:
     write_table(
         "trial-rollout",
         f"{options.rounds} rounds of a rollout under {options.clients} clients",
-        "make trial",
+        f"python -m benchmarks.trial_rollout --rounds {options.rounds} --clients {options.clients}",
         ["step", "median s", "slowest s"],
         rows,
         notes=[
             f"Requests answered: {sum(result['versions'].values())}, by version "
             f"{dict(result['versions'])}. Failed: {sum(result['failures'].values())} "
-            f"{dict(result['failures']) or ''}. Answered by a version that no longer or not yet "
-            f"was to answer: {result['misled']}.",
+            f"({dict(result['failures']) or 'none'}). Answered by a version that no longer or not "
+            f"yet was to answer: {result['misled']}.",
             f"Sent again by the client, since Nginx had closed the idle connection while it was "
             f"used: {result['sent_again']} (a reload in Nginx 1.22 does so).",
         ],
