@@ -67,8 +67,9 @@ def read_golden(path: str | Path) -> list[GoldenDocument]:
     """The golden documents of the bundle in folder ``path``. Raises BundleError."""
     file = Path(path) / GOLDEN
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
+        # not splitlines: U+0085 and U+2028 in a document would end a line there
+        lines = file.read_text(encoding="utf-8").split("\n")
+        rows = [json.loads(line) for line in lines if line]
         golden = [GoldenDocument(row["text"], tuple(row["probabilities"])) for row in rows]
     except (OSError, ValueError, KeyError) as error:
         raise BundleError(f"{file} cannot be read: {error}") from error

@@ -2,7 +2,7 @@
 
 It is learned in docsort/data/baseline.py and only applied here, with neither scikit-learn nor
 pickle. Words and word pairs are stored as 64-bit hashes, so that a bundle does not spell out what
-its training documents said.
+its training documents said. It sees the whole document, also what lies behind the last window.
 
 Shapes: D documents, F features, C classes.
 """

@@ -69,7 +69,7 @@ class WindowPlan:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was read of one document: content tokens in it, content tokens read, windows."""
+    """What the encoder read of one document: content tokens in it, tokens read, windows."""
 
     tokens: int
     tokens_read: int

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from docsort.core.bundle import read_bundle, verify_files, whole_or_nothing
+from docsort.core.bundle import load_model, read_bundle, verify_files, whole_or_nothing
 from docsort.core.errors import BundleError
-from docsort.core.golden import check_golden, read_golden, tolerance
+from docsort.core.golden import check_golden, read_golden, tolerance, write_bundle
 from docsort.core.scorer import Scorer
 
 
@@ -42,6 +42,15 @@ def test_golden_documents_prove_the_bundle_and_refuse_another(tiny_bundle: Path)
             check_golden(tiny_bundle, wrong)
     with pytest.raises(BundleError, match="shape"):
         check_golden(tiny_bundle, lambda texts: score(texts)[:1])
+
+
+def test_golden_documents_may_hold_any_line_separator(tiny_bundle: Path, tmp_path: Path) -> None:
+    """str.splitlines would end a line at each of these."""
+    text = "the profit\u2028of the\x85bank\u2029in\x0ba\x1cmarket"
+    scorer = Scorer.load(tiny_bundle)
+    classifier, tokenizer = load_model(scorer.bundle)
+    write_bundle(tmp_path / "bundle", scorer.bundle.manifest, classifier, tokenizer, [text])
+    assert [document.text for document in read_golden(tmp_path / "bundle")] == [text]
 
 
 def test_golden_documents_of_another_machine_have_more_room(tiny_bundle_copy: Path) -> None:
