@@ -5,12 +5,12 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(file: Path, text: str, mode: int = 0o644) -> None:
+def write_atomically(file: Path, content: str | bytes, mode: int = 0o644) -> None:
     """A reader, and a machine that loses power, sees the old content or the new."""
     descriptor, partial = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(partial, mode)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from docsort.core.errors import ServingError
 from docsort.serving.front import asked
-from docsort.serving.nginx import Share, write_config
+from docsort.serving.nginx import Share, put_back, write_config
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
 
@@ -32,13 +32,15 @@ class ExternalFront:
     def apply(self, shares: Sequence[Share], inference_token: str | None = None) -> None:
         """Give canaries these shares from now on, and return once Nginx does.
 
-        Where there is no Nginx yet, it will begin with them. Raises ServingError.
+        Where there is no Nginx yet, it will begin with them. Raises ServingError, and
+        then the previous configuration stands on the disk again.
         """
         with self._changing:
             self._token = inference_token or self._token
             generation = secrets.token_hex(8)
-            write_config(self._settings, self._run_dir, self._token, shares, generation)
-            self._wait_for(generation)
+            with put_back(self._run_dir):
+                write_config(self._settings, self._run_dir, self._token, shares, generation)
+                self._wait_for(generation)
 
     def check(self) -> None:
         """Its container's restart policy starts it again."""

@@ -26,9 +26,20 @@ class _Server(ThreadingMixIn, UnixStreamServer):
 
     def __init__(self, socket: Path, ring: KeyRing, report: Callable[[str], None]) -> None:
         self.ring = ring
-        self.report = report
+        self._report = report
+        self._trouble: str | None = None
+        self._telling = threading.Lock()
         super().__init__(str(socket), _Handler)
         socket.chmod(0o600)
+
+    def tell(self, trouble: str | None) -> None:
+        """Report the file's state when it changes, not once a request."""
+        with self._telling:
+            if trouble == self._trouble:
+                return
+            self._trouble = trouble
+        refused = f"every request is refused: {trouble}"
+        self._report(refused if trouble else "the API keys can be read again")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,8 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers.get(KEY_HEADER, "")
         try:
             name = self.server.ring.name_of(key) if key else None
+            if key:
+                self.server.tell(None)
         except ConfigError as error:
-            self.server.report(f"every request is refused: {error}")
+            self.server.tell(str(error))
             self._answer(403)
             return
         self._answer(204 if name else 401, name)

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,4 +96,5 @@ class KeyRing:
 
 def _write(file: Path, hashes: dict[str, str]) -> None:
     text = "".join(f"{name} {kept}\n" for name, kept in hashes.items())
-    write_atomically(file, "# docsort's API keys: names and SHA-256 of keys\n" + text)
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o644
+    write_atomically(file, "# docsort's API keys: names and SHA-256 of keys\n" + text, mode)

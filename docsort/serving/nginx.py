@@ -5,7 +5,8 @@ import pwd
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings, socket_address
 from docsort.serving.templates import render
 from docsort.serving.web import write_web
+
+_GROUP_MAY_READ = 0o640
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,31 @@ def write_config(
         shares=shares,
         generation=generation,
     )
-    write_atomically(run_dir.nginx_config, text, mode=0o640)
+    write_atomically(run_dir.nginx_config, text, _GROUP_MAY_READ)
+
+
+@contextmanager
+def put_back(run_dir: RunDir) -> Iterator[None]:
+    """If the block fails, leave nginx.conf as it was before; the first one stays, to be read."""
+    config = run_dir.nginx_config
+    before = config.read_bytes() if config.exists() else None
+    try:
+        yield
+    except BaseException:
+        if before is not None:
+            with suppress(OSError):  # what went wrong at first is what is raised
+                write_atomically(config, before, _GROUP_MAY_READ)
+        raise
 
 
 def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:
-    """Into the run directory, which may be all that Nginx sees; readable by its group at most."""
+    """Into the run directory, which may be all that Nginx sees; readable by its group at most.
+
+    Once: a pair that is renewed while we serve is unchecked, and may be half written.
+    """
     for source, target in ((certificate, run_dir.tls_certificate), (key, run_dir.tls_key)):
-        target.touch(mode=0o640)
-        target.write_bytes(source.read_bytes())
+        if not target.exists():
+            write_atomically(target, source.read_bytes(), _GROUP_MAY_READ)
 
 
 def check_config(program: str, run_dir: RunDir) -> None:

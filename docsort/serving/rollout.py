@@ -81,7 +81,7 @@ class Rollout:
             with self._changing:
                 watch.tell(self._wanted)
                 self._front.apply(self._shares(watch))
-        except DocsortError as error:
+        except (DocsortError, OSError) as error:  # nobody reads this thread's exceptions
             self._report(str(error))
 
     def suspend(self) -> None:
@@ -223,17 +223,29 @@ class Rollout:
             raise ServingError("TorchServe was started anew meanwhile; try again")
         before = self._wanted
         others = [other for other in before if other.name != model.name]
-        self._adopt(tuple(sorted([*others, model], key=lambda model: model.name)))
+        wanted = tuple(sorted([*others, model], key=lambda model: model.name))
+        self.file.write(wanted)
+        self._wanted = wanted
         try:
             act()
-        except DocsortError:
-            self._adopt(before)
+        except BaseException:
+            self._restore(watch, before, model.name)
             raise
         watch.tell(self._wanted)
 
-    def _adopt(self, wanted: tuple[WantedModel, ...]) -> None:
-        self.file.write(wanted)
-        self._wanted = wanted
+    def _restore(self, watch: Watch, before: tuple[WantedModel, ...], name: str) -> None:
+        """Make all as it was; each part is tried though another fails, which is told."""
+        self._wanted = before
+        parts: list[Callable[[], None]] = [partial(self.file.write, before)]
+        for model in before:
+            if model.name == name:
+                parts.append(partial(watch.api.set_default, name, model.default))
+        parts.append(lambda: self._front.apply(self._shares(watch)))
+        for part in parts:
+            try:
+                part()
+            except (DocsortError, OSError) as error:
+                self._report(f"a change of {name} failed, and not all of it is undone: {error}")
 
     def _serving(self) -> Watch:
         if self._watch is None:
@@ -250,7 +262,7 @@ class Rollout:
     def _try_to_load(self, watch: Watch, version: WantedVersion) -> None:
         try:
             self._load(watch, version)
-        except DocsortError as error:
+        except (DocsortError, OSError) as error:
             self._report(f"{version.file} is left out: {error}")
 
     def _shares(self, watch: Watch) -> Sequence[Share]:

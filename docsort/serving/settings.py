@@ -89,14 +89,16 @@ class ServeSettings:
     )
     access_log: Path | None = field(
         default=None,
-        metadata=_option("file for a JSON line a request; RUN_DIR/access.log unless given", Path),
+        metadata=_option(
+            "file for a JSON line a request; RUN_DIR/door/nginx/access.log unless given", Path
+        ),
     )
     max_archive_bytes: int = _setting(4 << 30, "bytes of an archive to be registered, at most")
     management_port: int = _setting(
         0, "loopback TCP port of TorchServe's management API; 0: RUN_DIR/management.sock alone"
     )
     metrics_host: str = _setting("127.0.0.1", "IP address for Prometheus; keep it private")
-    metrics_port: int = _setting(0, "TCP port for Prometheus; 0: RUN_DIR/metrics.sock alone")
+    metrics_port: int = _setting(0, "TCP port for Prometheus; 0: RUN_DIR/door/metrics.sock alone")
 
     def __post_init__(self) -> None:
         for name in _AT_LEAST_ONE:

@@ -1,6 +1,7 @@
 """The file of API keys: hashes only, followed as it changes, and nobody let in if it is wrong."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_made_kept_as_a_hash_and_removed(file: Path) -> None:
     assert [ring.name_of(key) for key in (alice, bob)] == [None, "bob"]
     carol = add_key(file, "carol")
     assert ring.name_of(carol) == "carol"
+
+
+def test_the_files_mode_is_kept(file: Path) -> None:
+    add_key(file, "alice")
+    file.chmod(0o600)
+    add_key(file, "bob")
+    remove_key(file, "alice")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_hash_is_no_key(file: Path) -> None:

@@ -166,6 +166,7 @@ def test_over_the_rate_is_429_and_health_is_not_counted(open_wall: Open) -> None
         assert int(answer.headers["Retry-After"]) > 0
         assert "X-Request-Id" in answer.headers
     assert {httpx.get(wall.url + "/livez").status_code for _ in range(20)} == {200}
+    assert "limiting requests" not in wall.run_dir.nginx_log.read_text()
 
 
 def test_connections_of_one_address_are_bounded(open_wall: Open) -> None:
@@ -183,6 +184,7 @@ def test_connections_of_one_address_are_bounded(open_wall: Open) -> None:
         assert other.post(wall.url + PATH, content="a", headers=PLAIN).status_code == 503
     for connection in slow:
         connection.close()
+    assert "limiting connections" not in wall.run_dir.nginx_log.read_text()
 
 
 def test_a_client_that_sends_nothing_is_let_go(open_wall: Open) -> None:
@@ -221,6 +223,9 @@ def test_tls_when_there_is_a_certificate(open_wall: Open, certificate: tuple[Pat
     plain = httpx.get(wall.url.replace("https", "http") + "/livez")
     assert (plain.status_code, plain.json()["error"]["type"]) == (400, "tls_required")
     assert wall.run_dir.tls_key.stat().st_mode & 0o777 == 0o640
+    copied = wall.run_dir.tls_key.stat().st_ino
+    write_config(wall.settings, wall.run_dir, "t0ken")  # a renewed pair takes a restart
+    assert wall.run_dir.tls_key.stat().st_ino == copied
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.load_verify_locations(certificate[0])
     old.set_ciphers("ALL:@SECLEVEL=0")
@@ -259,10 +264,19 @@ def test_predictions_are_for_those_with_a_key(open_wall: Open, tmp_path: Path) -
         bob = add_key(keys, "bob")
         assert wall.ask(**{"X-Api-Key": bob}).json()["error"]["type"] == "unavailable"
         assert reports == []
+        good = keys.read_text()
         keys.write_text("spoilt")
-        answer = wall.ask(**{"X-Api-Key": bob})
-        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
-        assert "keys.txt, line 1" in reports[0]
+        for _ in range(2):
+            answer = wall.ask(**{"X-Api-Key": bob})
+            assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
+        (report,) = reports  # one a change, not one a request
+        assert "keys.txt, line 1" in report
+        keys.write_text(good)
+        assert wall.ask(**{"X-Api-Key": bob}).json()["error"]["type"] == "unavailable"
+        assert reports[1:] == ["the API keys can be read again"]
+        keys.write_text("spoilt again")
+        assert wall.ask(**{"X-Api-Key": bob}).status_code == 503
+        assert len(reports) == 3
     answer = wall.ask(**{"X-Api-Key": bob})  # nobody to ask
     assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
     said = wall.run_dir.access_log.read_text() + (wall.run_dir.nginx_log).read_text()
