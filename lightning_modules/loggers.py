@@ -37,4 +37,5 @@ class ContinuedCSVLogger(CSVLogger):
 def _rows_before(file: Path, step: int) -> list[dict[str, Any]]:
     with file.open(encoding="utf-8", newline="") as stream:
         rows = [{k: v for k, v in row.items() if v} for row in csv.DictReader(stream)]
-    return [row for row in rows if int(row["step"]) < step]
+    # a power cut may have left a row without all of its cells
+    return [row for row in rows if row.get("step", "").isdecimal() and int(row["step"]) < step]

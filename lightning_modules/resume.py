@@ -34,7 +34,6 @@ _FREE = frozenset(
         "trainer.log_every_n_steps",
     }
 )
-_FREE_GROUPS = ("logger.",)
 
 
 def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
@@ -64,28 +63,31 @@ class StoppedRun:
 
     def check_same(self, now: Manifest) -> None:
         """Raises ConfigError naming what differs between the stopped run and this one."""
-        before = self.manifest
-        for what in ("labels", "task", "window", "overlap", "max_windows", "pooling"):
-            if getattr(before, what) != getattr(now, what):
-                self._refuse(f"its {what} are not this run's")
-        then, today = before.provenance, now.provenance
-        if changed := _changed(then.get("config", {}), today.get("config", {})):
-            self._refuse("it was trained with " + ", ".join(changed))
-        for name, hashes in (("data", _data_hashes), ("pretrained weights", _weights_hash)):
-            if hashes(then) != hashes(today):
-                self._refuse(f"it was trained on other {name} (SHA-256)")
-
-    def _refuse(self, why: str) -> None:
-        raise ConfigError(
-            f"resume={self.checkpoint}: {why}; go on with the data and the settings that it was "
-            "trained with, or begin a new run in another hydra.run.dir"
-        )
+        if why := what_differs(self.manifest, now):
+            raise ConfigError(
+                f"resume={self.checkpoint}: {why}; go on with the data and the settings that it "
+                "was trained with, or begin a new run in another hydra.run.dir"
+            )
 
 
 def read_stopped(checkpoint: Path) -> StoppedRun:
     """Raises BundleError for a foreign or cut file."""
     content = read_weights(checkpoint)
     return StoppedRun(checkpoint, manifest_of(content), content["global_step"])
+
+
+def what_differs(before: Manifest, now: Manifest) -> str | None:
+    """Why a run of ``before`` is not the run of ``now``; None: it is."""
+    for what in ("labels", "task", "window", "overlap", "max_windows", "pooling"):
+        if getattr(before, what) != getattr(now, what):
+            return f"its {what} are not this run's"
+    then, today = before.provenance, now.provenance
+    if changed := _changed(then.get("config", {}), today.get("config", {})):
+        return "it was trained with " + ", ".join(changed)
+    for name, hashes in (("data", _data_hashes), ("pretrained weights", _weights_hash)):
+        if hashes(then) != hashes(today):
+            return f"it was trained on other {name} (SHA-256)"
+    return None
 
 
 def _data_hashes(provenance: Mapping[str, Any]) -> list[str]:
@@ -101,11 +103,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """``key=value`` of before, for each setting that is another one now."""
     old, new = dict(_flat(before)), dict(_flat(now))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return [
-        f"{name}={old.get(name)}"
-        for name in names
-        if name not in _FREE and not name.startswith(_FREE_GROUPS)
-    ]
+    return [f"{name}={old.get(name)}" for name in names if name not in _FREE]
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,15 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from docsort.commands.sweep import GO_ON, is_begun, is_finished, note_of, score_of, tell_of
+from docsort.commands.sweep import (
+    GO_ON,
+    is_begun,
+    is_finished,
+    note_of,
+    score_of,
+    tell_of,
+    without_go_on,
+)
 from docsort.sweeps.jobs import Job
 from docsort.sweeps.places import Done, Joblib, OneByOne, Place, RayCluster
 from docsort.sweeps.shares import Demand
@@ -44,10 +52,11 @@ class ProcessLauncher(Launcher):
         to_run: list[Job] = []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-            job = self.job(number, overrides)
-            if not is_finished(job.folder, list(overrides)):
+            asked = without_go_on(overrides)
+            job = self.job(number, asked)
+            if not is_finished(job.folder, asked):
                 begun = is_begun(job.folder)
-                to_run.append(self.job(number, [*overrides, GO_ON]) if begun else job)
+                to_run.append(self.job(number, [*asked, GO_ON]) if begun else job)
         common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
 
         def done(job: Job, status: int) -> None:

@@ -6,7 +6,7 @@ Runs nothing, and chooses by validation alone.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,12 @@ def figures_of(folder: Path) -> dict[str, float]:
 def overrides_of(folder: Path) -> list[str]:
     """What a run was given; empty for a folder that no run has begun in."""
     overrides = folder / ".hydra" / "overrides.yaml"
-    given = map(str, OmegaConf.load(overrides)) if overrides.is_file() else ()
-    return [each for each in given if each != GO_ON]
+    return without_go_on(map(str, OmegaConf.load(overrides)) if overrides.is_file() else ())
+
+
+def without_go_on(overrides: Iterable[str]) -> list[str]:
+    """A run's own settings: a sweep sees to it that each of its runs goes on."""
+    return [each for each in overrides if each != GO_ON]
 
 
 def is_begun(folder: Path) -> bool:
@@ -85,10 +89,9 @@ def shown_figures(figures: Mapping[str, float]) -> dict[str, Any]:
     return {"seconds": figures.get(SECONDS), "test": test or None}
 
 
-def read_runs(folder: Path) -> tuple[SweepRun, ...]:
-    """All runs of a list sweep's folder, in order."""
-    numbered = [run for run in folder.iterdir() if run.name.isdigit() and run.is_dir()]
-    return tuple(read_run(run) for run in sorted(numbered, key=lambda run: int(run.name)))
+def read_runs(folder: Path, num_runs: int) -> tuple[SweepRun, ...]:
+    """A list sweep's runs, in order; a longer list may have left more in its folder."""
+    return tuple(read_run(folder / str(number)) for number in range(num_runs))
 
 
 def score_of(folder: Path) -> str:

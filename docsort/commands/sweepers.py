@@ -1,7 +1,9 @@
 """Hydra sweepers: lists of values, and a search by Optuna. Where runs go is the launcher's job."""
 
+import copy
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,8 @@ from docsort.core.errors import ConfigError, DocsortError
 from docsort.report.sweep_results import Sweep
 
 LOCK = ".lock"
+# in a database's URL: between user and host, or asked for behind the path
+_PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*(?=@)|([?&]password=)[^&]*")
 
 
 class ListSweeper(BasicSweeper):
@@ -34,7 +38,8 @@ class ListSweeper(BasicSweeper):
             returns = super().sweep(arguments)
             # the other verbs' runs have no score to compare
             if self.config.hydra.job.name == "train":
-                conclude(folder, Sweep(self.config.data.name, read_runs(folder), {}))
+                runs = read_runs(folder, sum(map(len, returns)))
+                conclude(folder, Sweep(self.config.data.name, runs, {}))
         notes = [each.return_value for batch in returns for each in batch]
         if failed := [f"run {n} {note}" for n, note in enumerate(notes) if note]:
             raise DocsortError(f"{len(failed)} of {len(notes)} runs failed; {failed[0]}")
@@ -74,10 +79,24 @@ class OptunaSweeper(Sweeper):
         self.validate_batch_is_legal([[*chosen_by, *each] for each in probes(space, fixed)])
         folder = Path(self.config.hydra.sweep.dir).absolute()
         with sole_sweep(folder):
-            OmegaConf.save(self.config, folder / "multirun.yaml")
+            OmegaConf.save(_without_password(self.config), folder / "multirun.yaml")
             print(f"sweep   {folder}; killed half-way, it goes on with the same command and")
             print(f"        hydra.sweep.dir={folder}")
             search(self._launcher, folder, self._settings, space, fixed).run(self.config.data.name)
+
+
+def _without_password(config: DictConfig) -> DictConfig:
+    """A copy that others may read: the storage's password hidden, in the command line too."""
+    shown: DictConfig = copy.deepcopy(config)
+    OmegaConf.set_readonly(shown.hydra, False)
+    if shown.hydra.sweeper.storage:
+        shown.hydra.sweeper.storage = _hidden(shown.hydra.sweeper.storage)
+    shown.hydra.overrides.hydra = [_hidden(each) for each in shown.hydra.overrides.hydra]
+    return shown
+
+
+def _hidden(text: str) -> str:
+    return _PASSWORD.sub(r"\1\2***", text)
 
 
 def _search_type() -> Any:

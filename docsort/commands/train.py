@@ -1,7 +1,7 @@
 """``docsort train``: a labelled table in; bundle, metrics, predictions and report out."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,14 @@ from docsort.commands.run_folder import (
     remove_unfinished,
 )
 from docsort.commands.show import metrics_table
-from docsort.core.bundle import Bundle, Calibration, Manifest, seal
+from docsort.core.bundle import Bundle, Calibration, Manifest, read_bundle, seal
 from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ConfigError
 from docsort.core.golden import write_bundle
 from docsort.core.linear import LinearModel
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
 from docsort.core.scorer import Scorer
+from docsort.core.windows import WindowPlan
 from docsort.data.audit import Audit
 from docsort.data.corpus import Corpus
 from docsort.data.labels import label_pairs
@@ -46,8 +47,9 @@ from lightning_modules.class_weights import make_class_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
-from lightning_modules.resume import AUTO, checkpoint_to_resume
+from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
 from lightning_modules.settings import ModelSettings
+from lightning_modules.snapshots import LAST
 from lightning_modules.trial import TrialReports
 
 
@@ -63,6 +65,11 @@ def train(config: Mapping[str, Any]) -> float:
     model_settings = settings_of(ModelSettings.of, "model", config["model"])
     settings = RunSettings(config["seed"], config["patience"], config["checkpoint_minutes"])
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
+        manifest = _Inputs.read(config, data_settings, model_settings).manifest
+        if why := what_differs(read_bundle(folder / BUNDLE).manifest, manifest):
+            raise ConfigError(
+                f"hydra.run.dir={folder} holds a finished run, and {why}; name another folder"
+            )
         print(f"finished before\n{last_lines(folder)}")
         return finished["val/macro_f1"]
     if config["resume"] != AUTO and (folder / BUNDLE).exists():
@@ -71,17 +78,18 @@ def train(config: Mapping[str, Any]) -> float:
             "if it was stopped while it wrote its results)"
         )
     resume = checkpoint_to_resume(config["resume"], folder)
+    if resume and finished_metrics(resume.absolute().parent.parent):
+        raise ConfigError(
+            f"resume={resume} is of a finished run, whose checkpoints this one would replace; to "
+            f"go on from it, copy it to {folder / CHECKPOINTS / LAST} and give resume={AUTO}"
+        )
     run = TrainingRun(config["trainer"], folder, settings, resume, _trial_reports())
     console = Console(quiet=not run.is_first_process)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
 
-    pretrained = load_pretrained(
-        model_settings.pretrained, model_settings.sha256, model_settings.attention_dropout
-    )
-    check_window(model_settings.window, pretrained.encoder)
-    plan = model_settings.plan(pretrained.tokenizer)
-    corpus = load_corpus(data_settings, config["seed"])
-    manifest = _manifest(corpus, model_settings, pretrained, config)
+    inputs = _Inputs.read(config, data_settings, model_settings)
+    pretrained, plan = inputs.pretrained, inputs.plan
+    corpus, manifest = inputs.corpus, inputs.manifest
     weights = make_class_weights(
         model_settings.class_weights,
         corpus.labels,
@@ -113,6 +121,30 @@ def train(config: Mapping[str, Any]) -> float:
     metrics_table(metrics, console)
     print(last_lines(folder))
     return metrics["val/macro_f1"]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What a run reads before it trains."""
+
+    pretrained: Pretrained
+    plan: WindowPlan
+    corpus: Corpus
+    manifest: Manifest
+
+    @classmethod
+    def read(
+        cls, config: Mapping[str, Any], data_settings: DataSettings, model_settings: ModelSettings
+    ) -> "_Inputs":
+        """The corpus last: it takes the longest."""
+        pretrained = load_pretrained(
+            model_settings.pretrained, model_settings.sha256, model_settings.attention_dropout
+        )
+        check_window(model_settings.window, pretrained.encoder)
+        plan = model_settings.plan(pretrained.tokenizer)
+        corpus = load_corpus(data_settings, config["seed"])
+        manifest = _manifest(corpus, model_settings, pretrained, config)
+        return cls(pretrained, plan, corpus, manifest)
 
 
 def _manifest(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import NoSuchModuleError
 
 from docsort.commands.launchers import ProcessLauncher
 from docsort.sweeps.jobs import Job
@@ -88,6 +89,18 @@ def test_ends_with_table_page_and_best(docsort: Docsort, tmp_path: Path) -> None
     assert "\nrun " not in again
     _, more, _ = docsort(*sweep, "hydra.sweeper.n_trials=5")
     assert re.findall(r"^run (\d+)", more, flags=re.MULTILINE) == ["4"]
+
+
+@pytest.mark.parametrize("user", ["ann:hidden words", "ann"])
+def test_a_databases_password_is_not_written(docsort: Docsort, tmp_path: Path, user: str) -> None:
+    """By hydra.sweeper.storage the search itself connects, here in vain."""
+    url = f"nodatabase://{user}@localhost/studies?sslmode=require&password=hidden too"
+    with pytest.raises(NoSuchModuleError):
+        docsort(*SEARCH, f"hydra.sweep.dir={tmp_path}", f"hydra.sweeper.storage='{url}'")
+    written = (tmp_path / "multirun.yaml").read_text(encoding="utf-8")
+    assert "hidden" not in written
+    shown = user.replace("hidden words", "***")
+    assert written.count(f"nodatabase://{shown}@localhost/studies?sslmode=require") == 2
 
 
 @pytest.mark.usefixtures("scripted")

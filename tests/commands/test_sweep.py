@@ -37,10 +37,14 @@ def test_a_list_by_joblib(
     assert "data.train" not in out[out.rindex("run ┃") :]  # the same in all runs
     # a finished run is not run again, and another sweep may not have its folder
     before = (tmp_path / "0" / "output.log").read_text(encoding="utf-8")
-    assert [run.state for run in read_runs(tmp_path)] == ["complete", "failed"]
+    assert [run.state for run in read_runs(tmp_path, 2)] == ["complete", "failed"]
     status, _, err = docsort(*sweep, "data.fold=1,9")
     assert status == 2
     assert "holds another sweep, whose run 0 was given data=csv" in err
+    # a shorter list is concluded without what the longer one left behind
+    status, out, err = docsort(*sweep, "data.fold=2", "resume=auto")
+    assert status == 0, err
+    assert "failed" not in out
     assert (tmp_path / "0" / "output.log").read_text(encoding="utf-8") == before
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,40 @@ def test_a_finished_run_is_not_trained_over(
     assert "holds a finished run" in err
 
 
+def test_a_finished_run_asked_for_again(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    """It is the same run, wherever its data are by now, or it is refused."""
+    moved = shutil.copy(trained.train, tmp_path / "moved.csv")
+    other = write_csv(tmp_path / "other.csv", toy_rows(160, 7))
+    again = ["train", "data=csv", *overrides, f"data.test={trained.test}", "resume=auto"]
+    again.append(f"hydra.run.dir={trained.run}")
+    before = (trained.run / "logs" / "metrics.csv").read_bytes()
+    status, out, err = docsort(*again, f"data.train={moved}")
+    assert status == 0, err
+    assert out.startswith(f"finished before\nbundle  {trained.bundle}")
+    for change, said in (
+        ([f"data.train={other}"], "trained on other data"),
+        ([f"data.train={moved}", "model.dropout=0.9"], r"model\.dropout=0\.\d"),
+    ):
+        status, _, err = docsort(*again, *change)
+        assert status == 2
+        assert re.search(f"holds a finished run, and it was .*{said}.*another folder", err), err
+    assert (trained.run / "logs" / "metrics.csv").read_bytes() == before
+
+
+def test_a_finished_runs_checkpoint_is_not_replaced(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    checkpoint = trained.run / "checkpoints" / "last.ckpt"
+    status, _, err = docsort(
+        *("train", "data=csv", f"data.train={trained.train}", *overrides),
+        *(f"resume={checkpoint}", f"hydra.run.dir={tmp_path}"),
+    )
+    assert status == 2
+    assert f"copy it to {tmp_path / 'checkpoints' / 'last.ckpt'} and give resume=auto" in err
+
+
 def test_a_foreign_checkpoint_to_go_on_from(
     docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
 ) -> None:
@@ -154,7 +189,7 @@ def test_a_foreign_checkpoint_to_go_on_from(
         tmp_path / "train.csv",
         [{**row, "label": f"other {row['label']}"} for row in toy_rows(60, 1)],
     )
-    checkpoint = trained.run / "checkpoints" / "last.ckpt"
+    checkpoint = shutil.copy(trained.run / "checkpoints" / "last.ckpt", tmp_path)
     status, _, err = docsort(
         *("train", "data=csv", f"data.train={train}", *overrides, f"resume={checkpoint}"),
         f"hydra.run.dir={tmp_path / 'run'}",
