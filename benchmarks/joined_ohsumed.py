@@ -1,7 +1,7 @@
-r"""A multi-label set made from Ohsumed, whose abstracts have one label each, by joining abstracts.
+"""A multi-label set made from Ohsumed, whose abstracts have one label each, by joining abstracts.
 
     python -m benchmarks.joined_ohsumed FOLDER [--ohsumed ../shared/data/ohsumed] [--share 1]
-    docsort train data=csv data.train=FOLDER/train.csv data.test=FOLDER/test.csv \
+    docsort train data=csv data.train=FOLDER/train.csv data.test=FOLDER/test.csv \\
         "data.label_separator=';'"
 
 Every abstract is used once: shuffled by the seed, cut into groups of one to three, joined by an
