@@ -16,30 +16,37 @@ import pytest
 from docsort.commands import score
 from docsort.commands.prediction_columns import prediction_columns
 from docsort.core.scorer import Scorer
+from lightning_modules.checkpoints import scorer_from_checkpoint
 from tests.commands.conftest import Docsort, Trained, write_csv
 
 TEXTS = ["the bank and the profit", "a goal in the match", "patient drug"]
 
 
+@pytest.mark.parametrize("kind", ["bundle", "checkpoint"])
 def test_evaluate_a_bundle_and_its_checkpoint(
-    docsort: Docsort, trained: Trained, tmp_path: Path
+    docsort: Docsort, trained: Trained, tmp_path: Path, kind: str
 ) -> None:
-    """The checkpoint is the encoder alone; both know these easy documents."""
+    """The checkpoint is the encoder alone, so its answers are not the bundle's."""
     checkpoint = trained.run / "checkpoints" / "best.ckpt"
-    for what in (f"bundle={trained.bundle}", f"checkpoint={checkpoint}"):
-        run = tmp_path / what[:6]
-        status, _, err = docsort(
-            "evaluate", what, f"data.test={trained.test}", f"hydra.run.dir={run}"
-        )
-        assert status == 0, err
-        assert (run / "report.html").is_file()
-        given = pd.read_parquet(run / "predictions.parquet")
-        expected = pd.read_parquet(trained.run / "predictions.parquet")
-        labels = [f"probability/{label}" for label in Scorer.load(trained.bundle).labels]
-        ours = ["row", "label", "predicted", "score", *labels, "tokens", "tokens_read"]
-        assert given.columns.tolist() == ours
-        assert given["predicted"].tolist() == expected["predicted"].tolist()
-        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    what = trained.bundle if kind == "bundle" else checkpoint
+    status, _, err = docsort(
+        "evaluate", f"{kind}={what}", f"data.test={trained.test}", f"hydra.run.dir={tmp_path}"
+    )
+    assert status == 0, err
+    assert (tmp_path / "report.html").is_file()
+    scorer = Scorer.load(what) if kind == "bundle" else scorer_from_checkpoint(checkpoint)
+    given = pd.read_parquet(tmp_path / "predictions.parquet")
+    trained_gave = pd.read_parquet(trained.run / "predictions.parquet")
+    labels = [f"probability/{label}" for label in scorer.labels]
+    ours = ["row", "label", "predicted", "score", *labels, "tokens", "tokens_read"]
+    assert given.columns.tolist() == ours
+    assert given["row"].tolist() == trained_gave["row"].tolist()
+    texts = pd.read_csv(trained.test, keep_default_na=False)["text"][given["row"]].tolist()
+    expected = np.stack([prediction.probabilities for prediction in scorer.score(texts)])
+    np.testing.assert_allclose(given[labels], expected, atol=1e-6)
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test/accuracy"] == (given["predicted"] == given["label"]).mean()
+    if kind == "bundle":
         trained_metrics = json.loads((trained.run / "metrics.json").read_text(encoding="utf-8"))
         assert metrics["test/accuracy"] == trained_metrics["test/accuracy"]
 
