@@ -41,21 +41,32 @@ def test_bash_blocks_run_in_order(tmp_path: Path) -> None:
         assert (tmp_path / "runs" / "first" / made).is_file()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [line for block in blocks("sh") for line in block.splitlines() if line.startswith("docsort")],
-)
+def shown(of_models: bool) -> list[str]:
+    """The lines of ``sh`` blocks that are commands of ours."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    ours = [line for line in lines if line.startswith("docsort")]
+    return [line for line in ours if line.startswith("docsort models") is of_models]
+
+
+def run_shown(words: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "docsort", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("line", shown(of_models=False))
 def test_shown_commands_compose(line: str, tmp_path: Path) -> None:
     words = [word for word in shlex.split(line, comments=True) if word != "-m"]
     arguments = [word.replace("5e-5,1e-4", "5e-5").replace("1,2", "1") for word in words[1:]]
-    finished = subprocess.run(
-        [sys.executable, "-m", "docsort", *arguments, *(["--cfg", "job"] * (len(arguments) > 2))],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    finished = run_shown([*arguments, *(["--cfg", "job"] * (len(arguments) > 2))], tmp_path)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize("line", shown(of_models=True))
+def test_shown_changes_of_versions_want_nothing_but_a_server(line: str, tmp_path: Path) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    finished = run_shown([*words, "--run-dir", str(tmp_path)], tmp_path)
+    assert finished.returncode == 2
+    assert "no docsort serves from" in finished.stderr
 
 
 def test_make_targets_that_are_named_exist() -> None:
