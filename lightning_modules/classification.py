@@ -1,4 +1,4 @@
-"""The LightningModule: loss, validation macro-F1, optimizer. Text to logits is the core's."""
+"""The LightningModule: loss, validation figures, optimizer. Text to logits is the core's."""
 
 from typing import Any
 

@@ -3,7 +3,6 @@
 A ``.mar`` is a zip. Knows what must stand in docsort's archives, not how their parts are made.
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 
 from docsort.core.bundle import SCHEMA_VERSION, Manifest, manifest_from
 from docsort.core.errors import ArchiveError, BundleError
+from docsort.core.hashing import file_sha256
 
 HANDLER = "docsort_handler.py"
 MANIFEST = "MAR-INF/MANIFEST.json"
@@ -86,7 +86,7 @@ def read_archive(path: str | Path) -> ArchiveInfo:
         path=file,
         name=str(model["modelName"]),
         version=str(model["modelVersion"]),
-        sha256=sha256_of(file),
+        sha256=file_sha256(file),
         task=bundle.task,
         labels=bundle.labels,
     )
@@ -132,12 +132,6 @@ def _length_of(path: Path, entry: zipfile.ZipInfo) -> int:
         stream.seek(entry.header_offset + 26)
         name, extra = (int.from_bytes(stream.read(2), "little") for _ in range(2))
     return 30 + name + extra + entry.compress_size
-
-
-def sha256_of(file: Path) -> str:
-    """Hash of a file's bytes, in hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

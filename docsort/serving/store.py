@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from docsort.core.errors import ArchiveError
-from docsort.serving.mar import ArchiveInfo, check_content, read_archive, sha256_of
+from docsort.core.hashing import file_sha256
+from docsort.serving.mar import ArchiveInfo, check_content, read_archive
 
 # An archive that is not proved yet. In the store itself, and a .mar, or TorchServe would not take
 # it; no version's file begins with a dot.
@@ -89,7 +90,7 @@ def is_published(candidate: Path, target: Path) -> bool:
     """Whether the store has this archive already. Raises ArchiveError if it has another."""
     if not target.exists():
         return False
-    if sha256_of(candidate) != sha256_of(target):
+    if file_sha256(candidate) != file_sha256(target):
         raise ArchiveError(
             f"{target} is there already and holds something else; a version never changes once it "
             "is published: choose another --version"
@@ -134,4 +135,4 @@ def _copy(file: Path, copy: Path, max_bytes: int) -> str:
         shutil.copyfile(file, copy)
     except OSError as error:
         raise ArchiveError(f"{file} cannot be copied to {copy}: {error.strerror}") from error
-    return sha256_of(copy)
+    return file_sha256(copy)

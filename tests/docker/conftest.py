@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
+from docsort.core.hashing import file_sha256
 from docsort.serving.archive import build_archive
-from docsort.serving.mar import sha256_of
 from tests.serving.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +144,7 @@ def stack(
         "DOCSORT_STORE": str(shared),
         "DOCSORT_PORT": f"127.0.0.1:{port}",
         "MODEL_URL": "file:///store/incoming/tiny-1.0.mar",
-        "MODEL_SHA256": sha256_of(archive),
+        "MODEL_SHA256": file_sha256(archive),
         "MODEL_CREDENTIALS": str(credentials),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }

@@ -11,9 +11,10 @@ import docsort
 from docsort.commands import main
 from docsort.core.bundle import Manifest, read_bundle, seal
 from docsort.core.errors import ArchiveError, BundleError
+from docsort.core.hashing import file_sha256
 from docsort.serving import archive as archive_module
 from docsort.serving.archive import build_archive
-from docsort.serving.mar import sha256_of, unpack_archive
+from docsort.serving.mar import unpack_archive
 from docsort.serving.prove import prove
 
 
@@ -59,7 +60,7 @@ def test_a_bundle_that_lists_files_outside_of_it(
     file = tiny_bundle_copy / "bundle.json"
     content = json.loads(file.read_text())
     name = str(outside) if absolute else "../outside"
-    content["files"][name] = {"bytes": 0, "sha256": sha256_of(outside)}
+    content["files"][name] = {"bytes": 0, "sha256": file_sha256(outside)}
     file.write_text(json.dumps(content))
     with pytest.raises(ArchiveError, match="outside of the bundle"):
         build_archive(tiny_bundle_copy, "tiny", "1.0", tmp_path / "store")
