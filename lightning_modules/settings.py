@@ -47,6 +47,23 @@ class OptimizerSettings:
 
 
 @dataclass(frozen=True)
+class CascadeSettings:
+    """When the linear model answers without the encoder; see docsort/report/cascade.py.
+
+    Attributes:
+        max_extra_error: share of all documents that this may add to the wrong ones; null: never.
+    """
+
+    max_extra_error: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_types(self, "cascade.")
+        given = self.max_extra_error
+        fits = given is None or 0 < given < 1
+        _check("cascade.max_extra_error", given, fits, "null or a share over 0 and below 1")
+
+
+@dataclass(frozen=True)
 class ModelSettings:
     """Which encoder, how documents are laid out for it, and how it learns.
 
@@ -69,6 +86,7 @@ class ModelSettings:
     label_smoothing: float
     class_weights: str | Mapping[str, float] | None = None
     linear: bool = True
+    cascade: CascadeSettings = field(default_factory=CascadeSettings)
     optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(1e-4))
 
     def __post_init__(self) -> None:
@@ -101,9 +119,15 @@ class ModelSettings:
         )
 
     @classmethod
-    def of(cls, optimizer: Mapping[str, Any], **others: Any) -> "ModelSettings":
+    def of(
+        cls, optimizer: Mapping[str, Any], cascade: Mapping[str, Any], **others: Any
+    ) -> "ModelSettings":
         """From the resolved `model` group. Raises TypeError for a key that it doesn't have."""
-        return cls(**others, optimizer=OptimizerSettings(**optimizer))
+        return cls(
+            **others,
+            optimizer=OptimizerSettings(**optimizer),
+            cascade=CascadeSettings(**cascade),
+        )
 
 
 def _check_types(settings: object, prefix: str = "") -> None:

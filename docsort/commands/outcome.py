@@ -33,16 +33,15 @@ CHUNK_DOCUMENTS = 256
 class Outcome:
     """What a scorer said of D labelled documents.
 
-    ``truth``: int (D,) or bool (D, C); ``logits_DC`` fp32, before any temperature; ``tokens`` and
-    ``tokens_read``: int (D,).
+    ``truth``: int (D,) or bool (D, C); ``logits_DC`` fp32, before any temperature; ``receipts``:
+    one a document.
     """
 
     split: Dataset
     task: Task
     truth: np.ndarray
     logits_DC: torch.Tensor
-    tokens: np.ndarray
-    tokens_read: np.ndarray
+    receipts: tuple[Receipt, ...]
 
     def probabilities_DC(self, temperature: float) -> np.ndarray:
         """fp32 (D, C)."""
@@ -56,8 +55,7 @@ class Outcome:
             self.task,
             self.truth[places],
             self.logits_DC[torch.from_numpy(places)],
-            self.tokens[places],
-            self.tokens_read[places],
+            tuple(self.receipts[place] for place in places),
         )
 
     def report_fields(self, bundle: Bundle) -> dict[str, Any]:
@@ -72,10 +70,11 @@ class Outcome:
             "temperature": calibration.temperature,
             "thresholds": calibration.thresholds,
             "linear_weight": calibration.linear_weight,
+            "cascade": calibration.cascade,
             "texts": self.split["text"],
             "rows": np.asarray(self.split["row"]),
-            "tokens": self.tokens,
-            "tokens_read": self.tokens_read,
+            "tokens": np.array([receipt.tokens for receipt in self.receipts]),
+            "tokens_read": np.array([receipt.tokens_read for receipt in self.receipts]),
         }
 
 
@@ -95,8 +94,7 @@ def score_split(scorer: Scorer, split: Dataset, what: str) -> Outcome:
         scorer.task,
         truth,
         torch.cat(logits),
-        np.array([receipt.tokens for receipt in receipts]),
-        np.array([receipt.tokens_read for receipt in receipts]),
+        tuple(receipts),
     )
 
 
@@ -112,7 +110,7 @@ def split_metrics(name: str, outcome: Outcome, calibration: Calibration) -> dict
 def write_predictions(path: Path, outcome: Outcome, scorer: Scorer) -> None:
     """One row a document, in the file's order: row, label, and what prediction_columns gives."""
     probabilities_DC = outcome.probabilities_DC(scorer.bundle.calibration.temperature)
-    predictions = prediction_columns(scorer, probabilities_DC, outcome.tokens, outcome.tokens_read)
+    predictions = prediction_columns(scorer, probabilities_DC, outcome.receipts)
     ours = {"row": list(outcome.split["row"]), "label": list(outcome.split["label"])}
     table = pa.table({**ours, **dict(zip(predictions.column_names, predictions, strict=True))})
     with whole_file(path) as stream:

@@ -3,21 +3,25 @@
 Shapes: D documents, C classes. Scores nothing.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
 from docsort.core.scorer import Scorer
+from docsort.core.windows import Receipt
 
 
 def prediction_columns(
-    scorer: Scorer, probabilities_DC: np.ndarray, tokens_D: np.ndarray, tokens_read_D: np.ndarray
+    scorer: Scorer, probabilities_DC: np.ndarray, receipts: Sequence[Receipt]
 ) -> pa.Table:
-    """predicted, score (the highest probability), probability/LABEL …, tokens, tokens_read.
+    """predicted, score (the highest probability), probability/LABEL …, and of the receipts tokens,
+    tokens_read, answered_by.
 
     ``predicted`` is a label, or for multi_label a list. A document without a token has nothing to
     be judged by: its ``predicted``, ``score`` and probabilities are null.
     """
-    empty_D = tokens_D == 0
+    empty_D = np.array([receipt.tokens == 0 for receipt in receipts])
     decided = [
         None if empty else scorer.decide(row)
         for row, empty in zip(probabilities_DC, empty_D, strict=True)
@@ -33,6 +37,7 @@ def prediction_columns(
     for c, label in enumerate(scorer.labels):
         values = np.ascontiguousarray(probabilities_DC[:, c])
         columns[f"probability/{label}"] = pa.array(values, pa.float32(), mask=empty_D)
-    columns["tokens"] = pa.array(tokens_D, pa.int64())
-    columns["tokens_read"] = pa.array(tokens_read_D, pa.int64())
+    columns["tokens"] = pa.array([receipt.tokens for receipt in receipts], pa.int64())
+    columns["tokens_read"] = pa.array([receipt.tokens_read for receipt in receipts], pa.int64())
+    columns["answered_by"] = pa.array([receipt.answered_by for receipt in receipts], pa.string())
     return pa.table(columns)

@@ -75,8 +75,7 @@ def _predictions(scorer: Scorer, texts: list[str]) -> pa.Table:
     return prediction_columns(
         scorer,
         np.stack([prediction.probabilities for prediction in predictions]),
-        np.array([prediction.receipt.tokens for prediction in predictions]),
-        np.array([prediction.receipt.tokens_read for prediction in predictions]),
+        [prediction.receipt for prediction in predictions],
     )
 
 

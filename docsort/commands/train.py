@@ -11,7 +11,8 @@ from rich.console import Console
 
 from docsort.commands.audit import audit_corpus
 from docsort.commands.baseline_scores import BaselineScores, measure_baseline
-from docsort.commands.golden_choice import golden_texts
+from docsort.commands.calibrated_bundle import calibrated_bundle
+from docsort.commands.cascade_choice import corpus_cascade
 from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import provenance, report_lines
@@ -24,11 +25,9 @@ from docsort.commands.run_folder import (
     remove_unfinished,
 )
 from docsort.commands.show import metrics_table
-from docsort.core.bundle import Bundle, Calibration, Manifest, read_bundle, seal
+from docsort.core.bundle import Bundle, Manifest, read_bundle, seal
 from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ConfigError
-from docsort.core.golden import write_bundle
-from docsort.core.linear import LinearModel
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
 from docsort.core.scorer import Scorer
 from docsort.core.windows import WindowPlan
@@ -37,7 +36,6 @@ from docsort.data.corpus import Corpus
 from docsort.data.labels import label_pairs
 from docsort.data.load import load_corpus
 from docsort.data.settings import DataSettings
-from docsort.report.calibration import fit_mixture, fit_temperature, tune_thresholds
 from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel, model_card
 from docsort.report.page import write_report
@@ -105,6 +103,8 @@ def train(config: Mapping[str, Any]) -> float:
         baseline = measure_baseline(corpus)
         figure = baseline.metrics["baseline/test/accuracy"]
         console.print(f"linear baseline: {figure:.4f} test accuracy")
+        limit = model_settings.cascade.max_extra_error
+        cascade = corpus_cascade(corpus, baseline.model, limit, console) if limit else None
 
     module = DocumentClassification(pretrained, manifest, model_settings, weights)
     data = DocumentDataModule(
@@ -115,8 +115,7 @@ def train(config: Mapping[str, Any]) -> float:
         return float("nan")
     remove_unfinished(folder)
     with full_disk_as_error(folder):
-        linear = baseline.model if model_settings.linear else None
-        scorer = _calibrated_bundle(folder / BUNDLE, module, corpus, fitted, linear)
+        scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, baseline.model, cascade)
         metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
     metrics_table(metrics, console)
     print(last_lines(folder))
@@ -143,6 +142,11 @@ class _Inputs:
         check_window(model_settings.window, pretrained.encoder)
         plan = model_settings.plan(pretrained.tokenizer)
         corpus = load_corpus(data_settings, config["seed"])
+        if corpus.task == "multi_label" and (limit := model_settings.cascade.max_extra_error):
+            raise ConfigError(
+                f"model.cascade.max_extra_error={limit} is for documents with one label each; "
+                "give null where they may have several"
+            )
         manifest = _manifest(corpus, model_settings, pretrained, config)
         return cls(pretrained, plan, corpus, manifest)
 
@@ -158,43 +162,6 @@ def _manifest(
         max_windows=settings.max_windows,
         pooling=settings.pooling,
         provenance=provenance(corpus, pretrained, config, job_overrides()),
-    )
-
-
-def _calibrated_bundle(
-    path: Path,
-    module: DocumentClassification,
-    corpus: Corpus,
-    fitted: Fitted,
-    linear: LinearModel | None,
-) -> Scorer:
-    """Fit all calibration on validation, write the bundle, and read it back."""
-    classifier = module.classifier.cpu().eval()
-    scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer)
-    val = score_split(scorer, corpus.val, "val")
-    calibration = Calibration(fit_temperature(val.logits_DC.numpy(), val.truth))
-    alone = split_metrics("encoder/val", val, calibration)
-    if linear is not None:
-        evidence_DC = linear.evidence(corpus.val["text"], corpus.task)
-        temperature, weight = fit_mixture(val.logits_DC.numpy(), evidence_DC.numpy(), val.truth)
-        calibration = Calibration(temperature, linear_weight=weight)
-        val = replace(val, logits_DC=val.logits_DC + weight * evidence_DC)
-    if corpus.task == "multi_label":
-        probabilities_DC = val.probabilities_DC(calibration.temperature)
-        calibration = replace(calibration, thresholds=tune_thresholds(probabilities_DC, val.truth))
-    metrics = {**split_metrics("val", val, calibration), **alone, **fitted.metrics}
-    manifest = replace(
-        module.manifest,
-        calibration=calibration,
-        provenance={**module.manifest.provenance, "metrics": metrics},
-    )
-    return write_bundle(
-        path,
-        manifest,
-        classifier,
-        module.tokenizer,
-        golden_texts(corpus),
-        linear if calibration.linear_weight else None,
     )
 
 
@@ -216,6 +183,9 @@ def _write_results(
         **scorer.bundle.provenance["metrics"],
         **baseline.metrics,
     }
+    if calibration.cascade:
+        by_linear = [receipt.answered_by == "linear" for receipt in test.receipts]
+        metrics["test/answered_by_linear"] = float(np.mean(by_linear))
     if leaked.any() and not leaked.all():
         metrics |= split_metrics("test_without_leaks", test.where(~leaked), calibration)
     write_predictions(folder / "predictions.parquet", test, scorer)

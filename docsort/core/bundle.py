@@ -5,7 +5,7 @@ Knows neither how documents are scored (scorer.py) nor how answers are proved (g
     bundle/
     ├── bundle.json         schema, task, labels, windows, calibration, provenance, file sizes
     ├── model.safetensors   encoder and head; no pickle
-    ├── linear.safetensors  the linear model whose evidence is added, if calibration gives it weight
+    ├── linear.safetensors  the linear model beside the encoder, if calibration has a use for it
     ├── encoder/config.json
     ├── tokenizer/
     └── golden.jsonl        held-out documents with the probabilities that this bundle gives them
@@ -45,6 +45,29 @@ TOKENIZER = "tokenizer"
 
 
 @dataclass(frozen=True)
+class Cascade:
+    """Which documents the linear model answers alone; chosen by docsort/report/cascade.py.
+
+    Attributes:
+        threshold: where its highest probability is at least this, the encoder is not asked.
+        max_extra_error: share of all documents at most that it thereby answers wrongly, …
+        confidence: … with this probability, …
+        documents: … as shown on so many documents that it had not seen, …
+        share: … of which it answered this share.
+    """
+
+    threshold: float
+    max_extra_error: float
+    confidence: float
+    documents: int
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise BundleError(f"cascade.threshold={self.threshold} must be over 0, at most 1")
+
+
+@dataclass(frozen=True)
 class Calibration:
     """How logits become probabilities and answers; all of it fitted on validation documents.
 
@@ -52,11 +75,18 @@ class Calibration:
         temperature: what the logits are divided by, the linear model's evidence included.
         thresholds: one a class where a document may have several; None where it has one.
         linear_weight: what the linear model's evidence is multiplied by; 0 where there is none.
+        cascade: which documents the linear model answers alone; None: the encoder reads all.
     """
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] | None = None
     linear_weight: float = 0.0
+    cascade: Cascade | None = None
+
+    @property
+    def uses_linear(self) -> bool:
+        """Whether anything is asked of the linear model."""
+        return self.linear_weight > 0 or self.cascade is not None
 
     def __post_init__(self) -> None:
         if not self.linear_weight >= 0:
@@ -85,6 +115,8 @@ class Manifest:
             )
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise BundleError(f"labels must be one or more different names, not {self.labels}")
+        if self.calibration.cascade is not None and self.task == "multi_label":
+            raise BundleError("a cascade is for one label a document")
         thresholds = self.calibration.thresholds
         if thresholds is not None and len(thresholds) != len(self.labels):
             raise BundleError(f"{len(thresholds)} thresholds for {len(self.labels)} labels")
@@ -167,8 +199,8 @@ def load_model(bundle: Bundle) -> tuple[DocumentClassifier, DocumentTokenizer]:
 
 
 def load_linear(bundle: Bundle) -> LinearModel | None:
-    """The linear model beside the encoder; None where it has no weight. Raises BundleError."""
-    if bundle.calibration.linear_weight == 0:
+    """The linear model beside the encoder; None where it isn't asked. Raises BundleError."""
+    if not bundle.calibration.uses_linear:
         return None
     linear = LinearModel.load(bundle.path / LINEAR)
     if len(linear.bias_C) != len(bundle.labels):
@@ -289,7 +321,7 @@ def _check_sizes(folder: Path, files: dict[str, dict[str, Any]]) -> None:
 
 def manifest_from(content: dict[str, Any]) -> Manifest:
     calibration = content["calibration"]
-    thresholds = calibration["thresholds"]
+    thresholds, cascade = calibration["thresholds"], calibration.get("cascade")
     return Manifest(
         task=content["task"],
         labels=tuple(content["labels"]),
@@ -301,6 +333,7 @@ def manifest_from(content: dict[str, Any]) -> Manifest:
             calibration["temperature"],
             None if thresholds is None else tuple(thresholds),
             calibration.get("linear_weight", 0.0),  # the first bundles had no linear model
+            Cascade(**cascade) if cascade else None,
         ),
         provenance=content["provenance"],
     )

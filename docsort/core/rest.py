@@ -192,6 +192,7 @@ def _render_one(
             "tokens": prediction.receipt.tokens,
             "tokens_read": prediction.receipt.tokens_read,
             "windows": prediction.receipt.windows,
+            "answered_by": prediction.receipt.answered_by,
         },
         "model": {"name": model_name, "version": version},
     }

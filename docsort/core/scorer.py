@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,18 @@ class Prediction:
 
 @dataclass(frozen=True)
 class DocumentsRead:
-    """What the models see of D documents: the encoder windows, the linear model fp32 (D, C)."""
+    """What the models see of D documents.
+
+    Attributes:
+        windows: of those that the encoder is asked about, in their order.
+        asked_D: bool, which those are.
+        receipts: one a document, D in all.
+        evidence_DC: fp32, the linear model's, where there is one.
+    """
 
     windows: DocumentWindows
+    asked_D: torch.Tensor
+    receipts: tuple[Receipt, ...]
     evidence_DC: torch.Tensor | None = None
 
 
@@ -43,7 +53,9 @@ class Scorer:
         tokenizer: DocumentTokenizer,
         linear: LinearModel | None = None,
     ) -> None:
-        """``linear`` adds its evidence to the logits, with the weight of the calibration."""
+        """``linear`` adds its evidence to the logits, with the weight of the calibration; where the
+        calibration has a cascade, it answers alone what it is sure of.
+        """
         self.bundle = bundle
         self._linear = linear
         self._classifier = classifier
@@ -82,31 +94,50 @@ class Scorer:
 
     def read(self, documents: Sequence[str]) -> DocumentsRead:
         """The first step of ``score``: all that is done with the documents' words."""
-        windows = DocumentWindows.of(self._tokenizer.encode(documents), self._plan)
-        if self._linear is None or not documents:
-            return DocumentsRead(windows)
-        return DocumentsRead(windows, self._linear.evidence(documents, self.task))
+        evidence_DC = None
+        if self._linear is not None and documents:
+            evidence_DC = self._linear.evidence(documents, self.task)
+        asked_D = self._asked(len(documents), evidence_DC)
+        asked = asked_D.tolist()
+        token_ids = self._tokenizer.encode(documents)
+        windows = DocumentWindows.of(list(compress(token_ids, asked)), self._plan)
+        by_encoder = iter(windows.receipts)
+        receipts = tuple(
+            next(by_encoder) if is_asked else Receipt(len(ids), len(ids), 0, "linear")
+            for ids, is_asked in zip(token_ids, asked, strict=True)
+        )
+        return DocumentsRead(windows, asked_D, receipts, evidence_DC)
 
     def predict(self, documents: DocumentsRead) -> list[Prediction]:
         """The second step of ``score``: the windows through the encoder."""
         temperature = self.bundle.calibration.temperature
         rows = to_probabilities(self._logits(documents), self.task, temperature).numpy()
-        receipts = documents.windows.receipts
-        return [Prediction(row, seen) for row, seen in zip(rows, receipts, strict=True)]
+        return [Prediction(row, seen) for row, seen in zip(rows, documents.receipts, strict=True)]
 
     def logits(self, documents: Sequence[str]) -> tuple[torch.Tensor, tuple[Receipt, ...]]:
         """fp32 logits (D, C) on the CPU, before any temperature, and receipts."""
         read = self.read(documents)
-        return self._logits(read), read.windows.receipts
+        return self._logits(read), read.receipts
+
+    def _asked(self, num_documents: int, evidence_DC: torch.Tensor | None) -> torch.Tensor:
+        """Bool (D,): which documents the linear model isn't sure enough of to answer alone."""
+        cascade = self.bundle.calibration.cascade
+        if cascade is None or evidence_DC is None:
+            return torch.ones(num_documents, dtype=torch.bool)
+        return evidence_DC.amax(dim=1).exp() < cascade.threshold
 
     def _logits(self, documents: DocumentsRead) -> torch.Tensor:
-        if not documents.windows.receipts:
-            return torch.empty(0, len(self.labels))
-        with torch.inference_mode():
-            logits_DC: torch.Tensor = self._classifier(documents.windows).cpu()
-        if documents.evidence_DC is None:
-            return logits_DC
-        return logits_DC + self.bundle.calibration.linear_weight * documents.evidence_DC
+        calibration = self.bundle.calibration
+        evidence_DC, asked_D = documents.evidence_DC, documents.asked_D
+        if evidence_DC is None:
+            logits_DC = torch.zeros(len(documents.receipts), len(self.labels))
+        else:
+            weight_D = torch.where(asked_D, calibration.linear_weight, calibration.temperature)
+            logits_DC = weight_D[:, None] * evidence_DC
+        if documents.windows.num_documents:
+            with torch.inference_mode():
+                logits_DC[asked_D] += self._classifier(documents.windows).cpu()
+        return logits_DC
 
     def decide(self, probabilities_C: np.ndarray) -> list[str]:
         """The labels that a document's probabilities amount to, highest probability first."""

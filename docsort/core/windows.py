@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from docsort.core.errors import ConfigError
+
+AnsweredBy = Literal["encoder", "linear"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,16 @@ class WindowPlan:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the encoder read of one document: content tokens in it, tokens read, windows."""
+    """What was read of one document: content tokens in it, tokens read, the encoder's windows.
+
+    ``answered_by`` is ``linear`` where the cascade spared the encoder: then all was read, in no
+    window.
+    """
 
     tokens: int
     tokens_read: int
     windows: int
+    answered_by: AnsweredBy = "encoder"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,9 @@ import numpy.typing as npt
 from datasets import Dataset
 
 from docsort.core.probabilities import Task, decisions
-from docsort.data.baseline import LinearBaseline
 from docsort.data.labels import Ints, label_pairs
-from docsort.data.splits import share_out
+from docsort.data.out_of_fold import out_of_fold
 from docsort.data.targets import as_targets
-
-NUM_FOLDS = 3
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +41,7 @@ def suspected_label_errors(dataset: Dataset, cluster_D: Ints, task: Task) -> Lab
     names = label_pairs(dataset).names
     labels = dataset["label"][:]
     truth = as_targets(labels, names, task)
-    probabilities_DC = _out_of_fold(dataset, labels, cluster_D, names, task)
+    probabilities_DC = out_of_fold(dataset, cluster_D, names, task)
     answer = decisions(probabilities_DC, task)
     wrong_D = answer != truth if task == "single_label" else (answer != truth).any(axis=1)
     ranked = _ranked_issues(truth, probabilities_DC, task)
@@ -76,21 +73,6 @@ def _ranked_issues(
         issue_D, confidence_D = issue_DC.any(axis=1), confidence_DC.min(axis=1)
     positions = np.flatnonzero(issue_D)
     return positions[np.argsort(confidence_D[positions], kind="stable")]
-
-
-def _out_of_fold(
-    dataset: Dataset, labels: list[str], cluster_D: Ints, names: tuple[str, ...], task: Task
-) -> Floats:
-    """(D, C): each document's probabilities from a model that saw neither it nor its copies."""
-    shares = {str(fold): 1 / NUM_FOLDS for fold in range(NUM_FOLDS)}
-    folds = share_out(label_pairs(dataset), cluster_D, shares, seed=0)
-    probabilities_DC = np.zeros((len(dataset), len(names)))
-    for fold in folds.values():
-        rest = np.setdiff1d(np.arange(len(dataset)), fold)
-        texts = dataset.select(rest)["text"][:]
-        model = LinearBaseline.fit(texts, [labels[at] for at in rest], names, task)
-        probabilities_DC[fold] = model.probabilities(dataset.select(fold)["text"][:])
-    return probabilities_DC
 
 
 def _names(target: npt.NDArray[np.int64] | np.int64, names: tuple[str, ...]) -> tuple[str, ...]:

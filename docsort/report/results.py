@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from docsort.core.bundle import Cascade
 from docsort.core.probabilities import Task
 from docsort.report.metrics import Array, checked
 
@@ -32,6 +33,7 @@ class RunResults:
     texts: D documents, indexed only for the few mistakes shown, so a lazy column will do.
     uncalibrated_probabilities: (D, C), the same at temperature 1.
     linear_weight: what the linear model's evidence in the scores counts; 0: the encoder alone.
+    cascade: which documents the linear model answered alone; None: none of them.
     thresholds, baseline_thresholds: one per label, multi_label only; None means the default.
     tokens, tokens_read: int (D,), each document's length and what of it was read.
     rows: int (D,), 0-based rows of the source file, to find a mistake again.
@@ -52,6 +54,7 @@ class RunResults:
     uncalibrated_probabilities: Array | None = None
     temperature: float = 1.0
     linear_weight: float = 0.0
+    cascade: Cascade | None = None
     thresholds: tuple[float, ...] | None = None
     baseline_thresholds: tuple[float, ...] | None = None
     tokens: Array | None = None

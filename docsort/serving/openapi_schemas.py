@@ -1,8 +1,9 @@
 """The contract's bodies as JSON Schema: what core/rest.py reads and renders, for openapi.py."""
 
-from typing import Any
+from typing import Any, get_args
 
 from docsort.core.rest import MAX_DOCUMENTS
+from docsort.core.windows import AnsweredBy
 
 TEXT = {
     "type": "string",
@@ -59,7 +60,14 @@ def schemas() -> dict[str, Any]:
                     "items": _object({"label": {"type": "string"}, "score": _SCORE}),
                     "description": "highest first",
                 },
-                "receipt": _object({"tokens": count, "tokens_read": count, "windows": count}),
+                "receipt": _object(
+                    {
+                        "tokens": count,
+                        "tokens_read": count,
+                        "windows": {**count, "description": "0 where the encoder was spared"},
+                        "answered_by": {"enum": list(get_args(AnsweredBy))},
+                    }
+                ),
                 "model": _object({"name": {"type": "string"}, "version": {"type": "string"}}),
             },
             "required": ["scores", "receipt", "model"],

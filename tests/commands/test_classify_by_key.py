@@ -11,7 +11,7 @@ ANSWER = {
     "label": "finance",
     "score": 1.0,
     "scores": [{"label": "finance", "score": 1.0}],
-    "receipt": {"tokens": 1, "tokens_read": 1, "windows": 1},
+    "receipt": {"tokens": 1, "tokens_read": 1, "windows": 1, "answered_by": "encoder"},
 }
 
 

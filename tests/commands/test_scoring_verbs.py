@@ -16,6 +16,7 @@ import pytest
 from docsort.commands import score
 from docsort.commands.prediction_columns import prediction_columns
 from docsort.core.scorer import Scorer
+from docsort.core.windows import Receipt
 from lightning_modules.checkpoints import scorer_from_checkpoint
 from tests.commands.conftest import Docsort, Trained, write_csv
 
@@ -38,7 +39,7 @@ def test_evaluate_a_bundle_and_its_checkpoint(
     given = pd.read_parquet(tmp_path / "predictions.parquet")
     trained_gave = pd.read_parquet(trained.run / "predictions.parquet")
     labels = [f"probability/{label}" for label in scorer.labels]
-    ours = ["row", "label", "predicted", "score", *labels, "tokens", "tokens_read"]
+    ours = ["row", "label", "predicted", "score", *labels, "tokens", "tokens_read", "answered_by"]
     assert given.columns.tolist() == ours
     assert given["row"].tolist() == trained_gave["row"].tolist()
     texts = pd.read_csv(trained.test, keep_default_na=False)["text"][given["row"]].tolist()
@@ -301,15 +302,17 @@ def test_score_keeps_optional_fields_that_come_late(
 def test_prediction_columns_have_the_same_names_and_types_whatever_they_hold(task: str) -> None:
     labels = ("a", "b")
     scorer = SimpleNamespace(task=task, labels=labels, decide=lambda _: ["b"])
-    zeros, probabilities = np.zeros(2, int), np.array([[0.25, 0.75]] * 2, np.float32)
-    empty = prediction_columns(scorer, probabilities, zeros, zeros)  # type: ignore[arg-type]
-    full = prediction_columns(scorer, probabilities, zeros + 3, zeros + 2)  # type: ignore[arg-type]
-    names = ["predicted", "score", "probability/a", "probability/b", "tokens", "tokens_read"]
+    probabilities = np.array([[0.25, 0.75]] * 2, np.float32)
+    nothing, some = Receipt(0, 0, 1), Receipt(3, 2, 1)
+    empty = prediction_columns(scorer, probabilities, [nothing] * 2)  # type: ignore[arg-type]
+    full = prediction_columns(scorer, probabilities, [some] * 2)  # type: ignore[arg-type]
+    names = ["predicted", "score", "probability/a", "probability/b"]
+    names += ["tokens", "tokens_read", "answered_by"]
     assert full.column_names == names
     assert full.schema == empty.schema
     predicted = "b" if task == "single_label" else ["b"]
-    assert list(full.to_pylist()[0].values()) == [predicted, 0.75, 0.25, 0.75, 3, 2]
-    assert list(empty.to_pylist()[0].values()) == [None] * 4 + [0, 0]
+    assert list(full.to_pylist()[0].values()) == [predicted, 0.75, 0.25, 0.75, 3, 2, "encoder"]
+    assert list(empty.to_pylist()[0].values()) == [None] * 4 + [0, 0, "encoder"]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_answer_to_a_single_text(tiny_bundle: Path) -> None:
             {"label": "sport", "score": pytest.approx(0.2)},
             {"label": "finance", "score": pytest.approx(0.1)},
         ],
-        "receipt": {"tokens": 5, "tokens_read": 5, "windows": 1},
+        "receipt": {"tokens": 5, "tokens_read": 5, "windows": 1, "answered_by": "encoder"},
         "model": {"name": "tiny", "version": "1.0"},
     }
 

@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
-from docsort.core.bundle import Bundle, Calibration, load_model
+from docsort.core.bundle import Bundle, Calibration, Cascade, load_model
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import load_pretrained
 from docsort.core.scorer import Scorer
+from docsort.core.windows import Receipt
 from docsort.data.baseline import LinearBaseline
 
 SHORT = "the profit of the bank"
@@ -82,6 +83,39 @@ def test_a_linear_models_evidence_is_added_to_the_logits(tiny_bundle: Path) -> N
     evidence_DC = linear.evidence(DOCUMENTS, "single_label")
     expected_DC = ((plain.logits(DOCUMENTS)[0] + 0.5 * evidence_DC) / 2).softmax(-1)
     np.testing.assert_allclose(probabilities(mixed, DOCUMENTS), expected_DC, atol=1e-6)
+
+
+def test_the_linear_model_answers_alone_what_it_is_sure_of(tiny_bundle: Path) -> None:
+    """A cascade's answers are the linear model's or the whole bundle's; the receipt says whose."""
+    plain = Scorer.load(tiny_bundle)
+    classifier, tokenizer = load_model(plain.bundle)
+    texts, labels = ["the profit", "gene", "goal"], list(plain.labels)
+    linear = LinearBaseline.fit(texts, labels, plain.labels, plain.task).exported()
+    alone_DC = linear.evidence(DOCUMENTS, "single_label").exp()
+    sure_D = alone_DC.amax(dim=1)
+    threshold = float(sure_D.sort().values[2]) + 1e-4  # three documents are not sure enough
+    whole = Calibration(2.0, linear_weight=0.5)
+    cascade = Cascade(threshold, 0.01, 0.95, 100, 0.5)
+    scorers = {
+        name: Scorer(
+            Bundle(tiny_bundle, replace(plain.bundle.manifest, calibration=calibration), {}),
+            classifier,
+            tokenizer,
+            linear,
+        )
+        for name, calibration in (("all", whole), ("sure", replace(whole, cascade=cascade)))
+    }
+    expected_DC = probabilities(scorers["all"], DOCUMENTS)
+    given = scorers["sure"].score(DOCUMENTS)
+    by = [prediction.receipt.answered_by for prediction in given]
+    assert by == ["linear" if sure >= threshold else "encoder" for sure in sure_D.tolist()]
+    assert (by.count("linear"), by.count("encoder")) == (3, 3)
+    for d, prediction in enumerate(given):
+        expected_C = alone_DC[d] if by[d] == "linear" else expected_DC[d]
+        np.testing.assert_allclose(prediction.probabilities, expected_C, atol=1e-6)
+        if by[d] == "linear":
+            tokens = prediction.receipt.tokens
+            assert prediction.receipt == Receipt(tokens, tokens, 0, "linear")
 
 
 def test_no_documents_no_predictions(tiny_bundle: Path) -> None:

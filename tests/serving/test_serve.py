@@ -107,7 +107,12 @@ def test_bodies(server: RunningServer) -> None:
     assert len(listed) == 2
     assert [entry["label"] for entry in listed[0]["scores"]] == [text["label"]]
     assert set(text) == {"label", "score", "scores", "receipt", "model"}
-    assert text["receipt"] == {"tokens": 2, "tokens_read": 2, "windows": 1}
+    assert text["receipt"] == {
+        "tokens": 2,
+        "tokens_read": 2,
+        "windows": 1,
+        "answered_by": "encoder",
+    }
 
 
 # What, the request's content and headers, the status, and the error's type.

@@ -84,15 +84,20 @@ function show(answer, requestId) {
   at("scores").replaceChildren(...rows);
   at("allRow").hidden = rows.length <= SHOWN_LABELS;
   at("all").textContent = `All ${rows.length} labels`;
-  const {tokens, tokens_read: read, windows} = answer.receipt;
-  at("read").textContent = read === tokens
-    ? `all of its ${tokens} tokens, in ${windows} ${windows === 1 ? "window" : "windows"}`
-    : `${read} of its ${tokens} tokens, in ${windows} windows: the rest was not read`;
+  at("read").textContent = whatWasRead(answer.receipt);
   at("version").textContent = `${answer.model.name} ${answer.model.version}`;
   at("requestId").textContent = requestId;
   at("curl").textContent = curlLine();
   at("answer").hidden = false;
   at("answer").scrollIntoView({block: "nearest"});
+}
+
+function whatWasRead({tokens, tokens_read: read, windows, answered_by: by}) {
+  if (by === "linear") return `all of its ${tokens} tokens, by the linear model alone`;
+  if (read < tokens) {
+    return `${read} of its ${tokens} tokens, in ${windows} windows: the rest was not read`;
+  }
+  return `all of its ${tokens} tokens, in ${windows} ${windows === 1 ? "window" : "windows"}`;
 }
 
 function curlLine() {
