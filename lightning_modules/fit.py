@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart
 from lightning_modules.last_step import LastStep
-from lightning_modules.loggers import ContinuedCSVLogger
+from lightning_modules.loggers import LoggerSettings, RunLogger, make_loggers
 from lightning_modules.memory import out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
 from lightning_modules.refined_loss import REFINED_LOSS
@@ -35,11 +35,13 @@ class RunSettings:
         seed: of dropout and whatever else a step draws.
         patience: validations in a row without a better refined loss before training ends.
         checkpoint_minutes: between checkpoints within an epoch; every epoch ends with one.
+        logger: what gets the run's figures beside its csv.
     """
 
     seed: int
     patience: int = 3
     checkpoint_minutes: float = 5.0
+    logger: LoggerSettings = field(default_factory=LoggerSettings)
 
     def __post_init__(self) -> None:
         if type(self.seed) is not int:
@@ -83,7 +85,7 @@ class TrainingRun:
             callbacks: what else watches the run.
 
         Raises:
-            ConfigError: a trainer setting that this machine can't do.
+            ConfigError: a trainer setting or a logger that this machine can't do.
             BundleError: ``resume`` is no checkpoint of ours.
         """
         self._resumed = read_stopped(resume) if resume else None
@@ -108,8 +110,10 @@ class TrainingRun:
             # the last, so that what all others know stands in it
             Snapshots(checkpoints, settings.checkpoint_minutes, self._signals, go_on),
         ]
-        logger = ContinuedCSVLogger(folder, self._resumed.step if self._resumed else 0)
-        self.trainer = make_trainer(trainer_settings, folder, all_callbacks, logger)
+        from_step = self._resumed.step if self._resumed else 0
+        loggers = make_loggers(settings.logger, folder, from_step)
+        self._run_loggers = [each for each in loggers if isinstance(each, RunLogger)]
+        self.trainer = make_trainer(trainer_settings, folder, all_callbacks, loggers)
         self.is_first_process = self.trainer.is_global_zero
 
     def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
@@ -122,6 +126,8 @@ class TrainingRun:
         """
         if self._resumed:
             self._resumed.check_same(module.manifest)
+        for logger in self._run_loggers:
+            logger.log_provenance(module.manifest.provenance)
         with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
             self._run_trainer(module, data)
         best = Path(self._best.best_model_path)
@@ -131,6 +137,11 @@ class TrainingRun:
         return Fitted(
             best, self._curve.rows, {**self._speed.metrics(), "train/epochs": float(epochs)}
         )
+
+    def log_results(self, metrics: Mapping[str, float]) -> None:
+        """Tell the loggers what came of the run."""
+        for logger in self._run_loggers:
+            logger.log_results(metrics, self.trainer.global_step)
 
     def _run_trainer(self, module: DocumentClassification, data: DocumentDataModule) -> None:
         try:

@@ -1,41 +1,88 @@
-"""Where a run's figures go, step by step; a resumed run goes on in the same place."""
+"""Which loggers a run has: ``logs/metrics.csv`` always, and the one of the `logger` group."""
 
-import csv
-import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
-from lightning_fabric.loggers.logger import rank_zero_experiment
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import Logger
 
-LOGS = "logs"
+from docsort.core.errors import ConfigError
+from lightning_modules.csv_log import ContinuedCSVLogger
 
-
-class ContinuedCSVLogger(CSVLogger):
-    """``logs/metrics.csv``, a row whenever something is logged, on disk at once."""
-
-    def __init__(self, folder: Path, from_step: int) -> None:
-        """``from_step``: rows of this optimizer step and later ones are made again."""
-        super().__init__(folder, name=LOGS, version="", flush_logs_every_n_steps=1)
-        self._from_step = from_step
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        if self._experiment is None:
-            file = Path(self.log_dir) / "metrics.csv"
-            kept = _rows_before(file, self._from_step) if file.is_file() else []
-            with warnings.catch_warnings():
-                # Lightning says that it deletes the file: we have read it, and write it again
-                warnings.filterwarnings("ignore", message="Experiment logs directory")
-                writer = super().experiment
-            writer.metrics = kept
-            writer.save()
-        return self._experiment
+CSV, TENSORBOARD, MLFLOW = KINDS = ("csv", "tensorboard", "mlflow")
 
 
-def _rows_before(file: Path, step: int) -> list[dict[str, Any]]:
-    with file.open(encoding="utf-8", newline="") as stream:
-        rows = [{k: v for k, v in row.items() if v} for row in csv.DictReader(stream)]
-    # a power cut may have left a row without all of its cells
-    return [row for row in rows if row.get("step", "").isdecimal() and int(row["step"]) < step]
+@dataclass(frozen=True)
+class LoggerSettings:
+    """What gets a run's figures beside ``logs/metrics.csv``. Mirrors conf/logger/*.yaml.
+
+    Attributes:
+        kind: ``csv`` for nothing more, ``tensorboard`` or ``mlflow``.
+        uri: MLflow's store: an SQLite file or a server.
+        experiment: MLflow's name for the runs that are to be compared.
+    """
+
+    kind: str = CSV
+    uri: str | None = None
+    experiment: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ConfigError(f"logger.kind={self.kind} is not accepted; give {', '.join(KINDS)}")
+        if self.kind != MLFLOW:
+            return
+        if not isinstance(self.experiment, str) or not self.experiment:
+            raise ConfigError(f"logger.experiment={self.experiment} is not accepted; give a name")
+        uri = urlsplit(str(self.uri))
+        if uri.password is not None:  # the configuration is written into the bundle
+            raise ConfigError(
+                "logger.uri holds a password; give it as MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD in the environment"
+            )
+        if not (uri.scheme in ("http", "https") or str(self.uri).startswith("sqlite:///")):
+            raise ConfigError(
+                f"logger.uri={self.uri} is not accepted; give an SQLite file as "
+                "sqlite:///mlflow.db, or an MLflow server's http:// or https:// address"
+            )
+
+
+@runtime_checkable
+class RunLogger(Protocol):
+    """A logger that tells runs apart: it also gets where a run comes from, and what came of it."""
+
+    def log_provenance(self, provenance: Mapping[str, Any]) -> None:
+        """What ``provenance.json`` holds, once a run: a resumed one has it already."""
+
+    def log_results(self, metrics: Mapping[str, float], step: int) -> None:
+        """A finished run's metrics, at its last step."""
+
+
+def make_loggers(settings: LoggerSettings, folder: Path, from_step: int) -> list[Logger]:
+    """The loggers of a run in ``folder``; what is made again from ``from_step`` on stands once.
+
+    Raises:
+        ConfigError: a package is missing, or MLflow's store can't be opened.
+    """
+    loggers: list[Logger] = [ContinuedCSVLogger(folder, from_step)]
+    try:
+        if settings.kind == TENSORBOARD:
+            from lightning_modules.tensorboard_log import ContinuedTensorBoardLogger
+
+            loggers.append(ContinuedTensorBoardLogger(folder, from_step))
+        elif settings.kind == MLFLOW:
+            from lightning_modules.mlflow_log import ContinuedMLFlowLogger
+
+            assert settings.uri
+            assert settings.experiment
+            loggers.append(
+                ContinuedMLFlowLogger(folder, from_step, settings.uri, settings.experiment)
+            )
+    except ModuleNotFoundError as error:
+        extra = settings.kind
+        raise ConfigError(
+            f"logger={extra} needs a package that is not installed ({error.name}); install it "
+            f"with: pip install 'docsort[{extra}]'"
+        ) from error
+    return loggers

@@ -22,6 +22,9 @@ _FREE = frozenset(
         "resume",
         "patience",
         "checkpoint_minutes",
+        "logger.kind",
+        "logger.uri",
+        "logger.experiment",
         "data.train",
         "data.val",
         "data.test",
@@ -101,14 +104,15 @@ def _weights_hash(provenance: Mapping[str, Any]) -> str | None:
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """``key=value`` of before, for each setting that is another one now."""
-    old, new = dict(_flat(before)), dict(_flat(now))
+    old, new = dict(flat_settings(before)), dict(flat_settings(now))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name}={old.get(name)}" for name in names if name not in _FREE]
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting by its full name, as on the command line: ``model.optimizer.lr``."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat_settings(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

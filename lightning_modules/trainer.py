@@ -17,7 +17,7 @@ from lightning_modules.checkpoint_io import WholeCheckpoints
 
 
 def make_trainer(
-    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], logger: Logger
+    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], loggers: list[Logger]
 ) -> pl.Trainer:
     """A Trainer, deterministic where torch can be. Raises ConfigError for what it refuses."""
     if settings.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -30,7 +30,7 @@ def make_trainer(
         return pl.Trainer(
             **settings,
             default_root_dir=folder,
-            logger=logger,
+            logger=loggers,
             callbacks=callbacks,
             plugins=[WholeCheckpoints()],
             enable_model_summary=False,

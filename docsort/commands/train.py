@@ -45,6 +45,7 @@ from lightning_modules.class_weights import make_class_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
+from lightning_modules.loggers import LoggerSettings
 from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
 from lightning_modules.settings import ModelSettings
 from lightning_modules.snapshots import LAST
@@ -61,7 +62,8 @@ def train(config: Mapping[str, Any]) -> float:
     folder = output_dir()
     data_settings = settings_of(DataSettings, "data", config["data"])
     model_settings = settings_of(ModelSettings.of, "model", config["model"])
-    settings = RunSettings(config["seed"], config["patience"], config["checkpoint_minutes"])
+    logger = settings_of(LoggerSettings, "logger", config["logger"])
+    settings = RunSettings(config["seed"], config["patience"], config["checkpoint_minutes"], logger)
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
         manifest = _Inputs.read(config, data_settings, model_settings).manifest
         if why := what_differs(read_bundle(folder / BUNDLE).manifest, manifest):
@@ -117,6 +119,7 @@ def train(config: Mapping[str, Any]) -> float:
     with full_disk_as_error(folder):
         scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, baseline.model, cascade)
         metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
+    run.log_results(metrics)
     metrics_table(metrics, console)
     print(last_lines(folder))
     return metrics["val/macro_f1"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.commands.conftest import toy_rows, write_csv
 
@@ -17,6 +18,7 @@ def test_two_processes_make_one_run(overrides: list[str], tmp_path: Path) -> Non
     test = write_csv(tmp_path / "test.csv", toy_rows(24, 3))
     data = ["data=csv", f"data.train={train}", f"data.test={test}", "data.name=toy"]
     several = ["data.batch_size=4", "trainer.devices=2", "trainer.strategy=ddp"]
+    several.append("logger=tensorboard")
     folder = tmp_path / "run"
     where = f"hydra.run.dir={folder}"
     ran = subprocess.run(
@@ -36,6 +38,11 @@ def test_two_processes_make_one_run(overrides: list[str], tmp_path: Path) -> Non
     seen = metrics["train/docs_per_s"] * metrics["train/seconds"]
     given = int(re.findall(r"documents: train (\d+)", ran.stdout)[0])
     assert seen == pytest.approx(metrics["train/epochs"] * given, abs=metrics["train/epochs"])
+    events = EventAccumulator(str(folder / "logs" / "tensorboard")).Reload()
+    (result,) = events.Scalars("results/test/accuracy")
+    assert result.value == pytest.approx(metrics["test/accuracy"])
+    steps = [event.step for event in events.Scalars("train/loss")]
+    assert steps == sorted(set(steps))
     assert metrics["test/accuracy"] > 0.7  # as with one process, see test_train.py
     assert len(pd.read_parquet(folder / "predictions.parquet")) == 24
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from docsort.commands import VERBS, plugins
 from docsort.commands.search_space import probes, search_space
 from docsort.data.settings import DataSettings
+from lightning_modules.loggers import LoggerSettings
 from lightning_modules.settings import ModelSettings
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -47,6 +48,11 @@ def test_data(choice: str) -> None:
 def test_model(choice: str) -> None:
     settings = ModelSettings.of(**composed(f"model={choice}")["model"])
     assert settings.attention_dropout == 0.0
+
+
+@pytest.mark.parametrize("choice", choices("logger"))
+def test_logger(choice: str) -> None:
+    assert LoggerSettings(**composed(f"logger={choice}")["logger"]).kind == choice
 
 
 @pytest.mark.parametrize("choice", choices("trainer"))

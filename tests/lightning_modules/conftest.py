@@ -13,9 +13,11 @@ from datasets import Dataset
 from docsort.core.bundle import Manifest
 from docsort.core.pretrained import load_pretrained
 from docsort.data.corpus import Corpus
+from lightning_modules.callbacks import Speed
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
+from lightning_modules.loggers import LoggerSettings
 from lightning_modules.refined_loss import RefinedLoss
 from lightning_modules.settings import ModelSettings, OptimizerSettings
 
@@ -73,7 +75,13 @@ def losses_of_validations(monkeypatch: pytest.MonkeyPatch, losses: list[float]) 
     monkeypatch.setattr(RefinedLoss, "compute", lambda _: torch.tensor(next(given)))
 
 
+PROVENANCE = {
+    "config": {"model": {"window": 16, "class_weights": {"C++": 2}}, "seed": 1},
+    "data": {"train:train.csv": "00"},
+    "git_commit": "c0ffee",
+}
 Run = Callable[..., tuple[DocumentClassification, Fitted]]
+Break = Callable[..., None]
 
 
 @pytest.fixture
@@ -87,6 +95,7 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
         resume: Path | None = None,
         checkpoint_minutes: float = 5,
         settings: ModelSettings = SETTINGS,
+        logger: LoggerSettings | None = None,
         **trainer: Any,
     ) -> tuple[DocumentClassification, Fitted]:
         torch.set_num_threads(1)
@@ -94,13 +103,43 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
         pl.seed_everything(seed, workers=True, verbose=False)
         pretrained = load_pretrained(str(tiny_bert))
         manifest = Manifest(
-            corpus.task, LABELS, settings.window, settings.overlap, settings.max_windows
+            corpus.task,
+            LABELS,
+            settings.window,
+            settings.overlap,
+            settings.max_windows,
+            provenance=PROVENANCE,
         )
         module = DocumentClassification(pretrained, manifest, settings)
         plan = manifest.plan(pretrained.tokenizer)
         data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=seed)
-        run_settings = RunSettings(seed, checkpoint_minutes=checkpoint_minutes)
+        run_settings = RunSettings(
+            seed, checkpoint_minutes=checkpoint_minutes, logger=logger or LoggerSettings()
+        )
         training = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, run_settings, resume)
-        return module, training.fit(module, data)
+        fitted = training.fit(module, data)
+        training.log_results({"test/accuracy": 0.5, **fitted.metrics})
+        return module, fitted
 
     return train
+
+
+class PowerCutError(Exception):
+    """Ends a run without any chance to save."""
+
+
+@pytest.fixture
+def broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Run until the start of batch ``at``, counted from 0 over all epochs: there the power goes."""
+
+    def until(at: int, folder: str = "broken", **settings: Any) -> None:
+        def cut(self: Speed, trainer: pl.Trainer, *_: object) -> None:
+            if trainer.fit_loop.total_batch_idx == at:
+                raise PowerCutError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Speed, "on_train_batch_start", cut)
+            with pytest.raises(PowerCutError):
+                run(folder, **settings)
+
+    return until

@@ -5,7 +5,6 @@
 
 import random
 import shutil
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,21 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError
-from lightning_modules.callbacks import Speed
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.fit import Fitted
 from lightning_modules.resume import StoppedRun, checkpoint_to_resume
 from lightning_modules.step_seeds import StepSeeds
-from tests.lightning_modules.conftest import Run, losses_of_validations
+from tests.lightning_modules.conftest import Break, Run, losses_of_validations
 
 LAST = "checkpoints/last.ckpt"
 Trained = tuple[DocumentClassification, Fitted]
-Break = Callable[..., None]
 
 
 @pytest.mark.parametrize("at", [1, 19, 20, 38])
@@ -163,27 +159,6 @@ def test_which_checkpoint(tmp_path: Path) -> None:
     assert checkpoint_to_resume(str(last), tmp_path / "other") == last
     with pytest.raises(ConfigError, match=r"nowhere\.ckpt"):
         checkpoint_to_resume("nowhere.ckpt", tmp_path)
-
-
-class PowerCutError(Exception):
-    """Ends a run without any chance to save."""
-
-
-@pytest.fixture
-def broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> Break:
-    """Run until the start of batch ``at``, counted from 0 over all epochs: there the power goes."""
-
-    def until(at: int, folder: str = "broken", **settings: Any) -> None:
-        def cut(self: Speed, trainer: pl.Trainer, *_: object) -> None:
-            if trainer.fit_loop.total_batch_idx == at:
-                raise PowerCutError
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Speed, "on_train_batch_start", cut)
-            with pytest.raises(PowerCutError):
-                run(folder, **settings)
-
-    return until
 
 
 def assert_same(one: Trained, other: Trained) -> None:
