@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from docsort.core.answer_cache import SIZE_VARIABLE, AnswerCache
 from docsort.core.errors import RequestError
 from docsort.core.measures import Measure, measures_of
 from docsort.core.rest import ClassifyRequest, parse_request, render_answer, render_error
@@ -52,6 +53,7 @@ class DocsortHandler:
         self._version = context.manifest["model"]["modelVersion"]
         # Half, since the chunk that is being scored when time runs out is still finished.
         self._budget_s = float(os.environ.get(TIMEOUT_VARIABLE, "120")) / 2
+        self._answers = AnswerCache(int(os.environ.get(SIZE_VARIABLE, "0")))
         self._metrics = _declared_metrics(context)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
@@ -87,14 +89,21 @@ class DocsortHandler:
         TorchServe ends the worker and fails the whole batch. ``alone``: it is all of one request.
         """
         refusal = _too_much() if alone else _busy()
-        outcomes: list[Prediction | RequestError] = [refusal] * len(texts)
+        kept = self._answers.find(texts)
+        outcomes: list[Prediction | RequestError] = [answer or refusal for answer in kept]
+        new = [index for index, answer in enumerate(kept) if answer is None]
         deadline = Deadline(self._budget_s)
-        for number, chunk in enumerate(cut_chunks([len(text) for text in texts])):
+        for number, chunk in enumerate(cut_chunks([len(texts[index]) for index in new])):
             if number and deadline.has_passed:
                 _LOG.warning("a batch took too long; what was left of it is refused")
                 break
-            for index, outcome in zip(chunk, self._predict([texts[i] for i in chunk]), strict=True):
+            places = [new[place] for place in chunk]
+            for index, outcome in zip(
+                places, self._predict([texts[i] for i in places]), strict=True
+            ):
                 outcomes[index] = outcome
+                if isinstance(outcome, Prediction):
+                    self._answers.keep(texts[index], outcome)
         scored = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
         self._record(measures_of(scored, self._scorer.bundle))
         return outcomes

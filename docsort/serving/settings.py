@@ -68,6 +68,9 @@ class ServeSettings:
     batch_size: int = _setting(32, "requests scored together, at most")
     batch_delay_ms: int = _setting(5, "milliseconds to wait for a batch to fill")
     queue_size: int = _setting(100, "requests of a version that may wait; others are answered 503")
+    answer_cache: int = _setting(
+        0, "answers that a worker keeps, to give them again to the same text; 0: none"
+    )
     max_body_bytes: int = _setting(1 << 20, "bytes of a request's body, at most")
     max_header_bytes: int = _setting(8192, "bytes of one header, and of the path, at most")
     max_connections: int = _setting(1024, "open connections in all, TorchServe's included")
@@ -105,7 +108,7 @@ class ServeSettings:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("response_timeout_s", "startup_timeout_s", "drain_timeout_s"):
             self._check(name, getattr(self, name) >= 1, "1 second or more")
-        for name in ("rate_per_s", "rate_burst"):
+        for name in ("rate_per_s", "rate_burst", "answer_cache"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         # Nginx reads a request's first bytes into a buffer of 1 kB
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from docsort.core.answer_cache import SIZE_VARIABLE
 from docsort.core.errors import ServingError
 from docsort.core.workload import TIMEOUT_VARIABLE
 from docsort.serving.child import Child
@@ -98,6 +99,7 @@ def worker_environment(
         "OMP_NUM_THREADS": str(settings.threads),
         "MKL_NUM_THREADS": str(settings.threads),
         TIMEOUT_VARIABLE: str(settings.response_timeout_s),
+        SIZE_VARIABLE: str(settings.answer_cache),
         # Threads that spin between passes take the cores from Java, Nginx and other workers.
         "OMP_WAIT_POLICY": "PASSIVE",
         "KMP_BLOCKTIME": "0",

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from docsort.core.answer_cache import SIZE_VARIABLE
 from docsort.core.golden import read_golden
-from docsort.core.scorer import Prediction, Scorer
+from docsort.core.scorer import DocumentsRead, Prediction, Scorer
 from docsort.core.windows import DocumentWindows
 from docsort.core.workload import MAX_CHUNK_CHARACTERS, TIMEOUT_VARIABLE
 from docsort.serving.mar import HANDLER
@@ -266,3 +267,26 @@ def test_torchserve_is_not_needed_to_import_it() -> None:
     source = Path(inspect.getfile(docsort_handler)).read_text()
     assert "from ts" not in source
     assert "import ts" not in source
+
+
+def test_the_same_text_again_is_not_scored_again(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SIZE_VARIABLE, "2")
+    (tmp_path / "bundle").symlink_to(tiny_bundle)
+    handler = DocsortHandler()
+    handler.initialize(Context(tmp_path))
+    scored: list[str] = []
+    read = Scorer.read
+
+    def counted(scorer: Scorer, documents: Sequence[str]) -> DocumentsRead:
+        scored.extend(documents)
+        return read(scorer, documents)
+
+    monkeypatch.setattr(Scorer, "read", counted)
+    first = ask(handler, (PLAIN, b"a gene"), (PLAIN, b"a goal"))
+    again = ask(handler, (PLAIN, b"a goal"), (PLAIN, b"a drug"), (PLAIN, b"a goal "))
+    assert again[0] == first[1]
+    assert sorted(scored) == ["a drug", "a gene", "a goal", "a goal "]
+    ask(handler, (PLAIN, b"a gene"))  # two came after it
+    assert scored.count("a gene") == 2
