@@ -19,7 +19,13 @@ from statistics import median
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoTokenizer, BertForSequenceClassification, pipeline
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    PreTrainedTokenizerBase,
+    pipeline,
+)
 
 from benchmarks.machine import describe
 from docsort.core.bundle import Manifest
@@ -84,6 +90,22 @@ def untrained_scorer(path: Path) -> Scorer:
     return write_bundle(path, manifest, classifier, pretrained.tokenizer, ["a golden document"])
 
 
+def plain_model() -> tuple[BertForSequenceClassification, PreTrainedTokenizerBase]:
+    """The same weights as transformers has them, with an untrained layer, for other systems."""
+    folder = str(locate(PRETRAINED))
+    encoder = AutoModel.from_pretrained(folder)
+    encoder.config.id2label = dict(enumerate(LABELS))
+    encoder.config.label2id = {label: c for c, label in enumerate(LABELS)}
+    model = BertForSequenceClassification(encoder.config).eval()
+    model.bert.load_state_dict(encoder.state_dict(), strict=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    # the package's tokenizer.json cuts at 128 tokens; each system is to cut where it wants
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.model_max_length = encoder.config.max_position_embeddings
+    return model, tokenizer
+
+
 def _in_chunks(scorer: Scorer, texts: list[str]) -> None:
     for start in range(0, len(texts), CHUNK_DOCUMENTS):
         scorer.score(texts[start : start + CHUNK_DOCUMENTS])
@@ -91,13 +113,8 @@ def _in_chunks(scorer: Scorer, texts: list[str]) -> None:
 
 def _pipelines() -> dict[str, Score]:
     """The pipeline as it comes, and with its documents sorted by length, the best it can do."""
-    folder = str(locate(PRETRAINED))
-    encoder = AutoModel.from_pretrained(folder)
-    model = BertForSequenceClassification(encoder.config).eval()
-    model.bert.load_state_dict(encoder.state_dict(), strict=False)
-    classify = pipeline(
-        "text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(folder)
-    )
+    model, tokenizer = plain_model()
+    classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
 
     def score(texts: list[str], batch: int) -> Any:
         return classify(texts, batch_size=batch, truncation=True, max_length=WINDOW)

@@ -27,15 +27,18 @@ def write_table(
         f"`{command}` at {git_commit()}; {machine()}, {len(os.sched_getaffinity(0))} cores, load "
         f"average {os.getloadavg()[0]:.1f} at the end.",
         "",
-        _row(columns),
-        _row(["---"] * len(columns)),
-        *map(_row, rows),
+        *table(columns, rows),
         *(line for note in notes for line in ("", note)),
     ]
     RESULTS.mkdir(exist_ok=True)
     text = "\n".join(lines) + "\n"
     (RESULTS / f"{today}-{name}.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def table(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return [_row(columns), _row(["---"] * len(columns)), *map(_row, rows)]
 
 
 def _row(cells: Sequence[object]) -> str:

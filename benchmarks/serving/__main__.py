@@ -1,0 +1,119 @@
+"""docsort and its peers through HTTP, side by side in one run.
+
+    python -m benchmarks.serving [--data FILE.csv] [--quick] [--systems "docsort;LitServe"]
+
+Same machine, weights and documents for all: MiniLM with an untrained layer, a sample of the texts.
+Peers come from .peers, which scripts/peers makes. Takes about a quarter of an hour on two cores;
+--quick only shows that everything runs, and its figures mean nothing.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe
+from benchmarks.serving.docsort_system import NAME
+from benchmarks.serving.documents import read_documents
+from benchmarks.serving.models import Models
+from benchmarks.serving.peers import NAMES
+from benchmarks.serving.points import Timing
+from benchmarks.serving.results import write
+from benchmarks.serving.session import Session, capacity
+from benchmarks.tables import RESULTS
+
+QUICK_RESULTS = Path("runs/benchmarks")
+NUM_DOCUMENTS, NUM_LONG = 128, 32
+
+
+def main() -> None:
+    """Measure, and write the JSON, the table and the pictures."""
+    began = time.monotonic()
+    options = _parser().parse_args()
+    mixed, long = read_documents(options.data, options.documents, NUM_LONG)
+    timing = Timing(1.5, 0.5) if options.quick else Timing(options.seconds, 1.5)
+    grid_timing = Timing(1.0, 0.5) if options.quick else Timing(options.seconds / 2, 1.0)
+    result: dict[str, Any] = {
+        "command": _command(options),
+        "data": options.data.name if options.data else "library_docs",
+        "documents": {
+            some.name: {"num": len(some.texts), "mean_tokens": round(some.mean_tokens, 1)}
+            for some in (mixed, long)
+        },
+        "seconds_a_point": timing.seconds,
+        **describe(),
+        "skipped": {},
+        "systems": {},
+    }
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        session = Session(Models.make(folder), mixed, long, folder / "s", timing, grid_timing)
+        _measure(session, options, result)
+    result["minutes"] = round((time.monotonic() - began) / 60, 1)
+    folder = options.results or (QUICK_RESULTS if options.quick else RESULTS)
+    print(write(result, folder))
+
+
+def _measure(session: Session, options: argparse.Namespace, result: dict[str, Any]) -> None:
+    """Peers first: docsort is then also asked at the arrivals that the best of them could take."""
+    wanted = options.systems
+    systems = result["systems"]
+    for name in NAMES:
+        if name not in wanted:
+            result["skipped"][name] = "not asked for (--systems)"
+            continue
+        try:
+            systems[name] = session.peer(name)
+        except (LookupError, RuntimeError) as error:
+            result["skipped"][name] = str(error)
+            print(f"SKIPPED {name}: {error}", flush=True)
+    best = max(systems, key=lambda name: capacity(systems[name]), default=None)
+    result["best_peer"] = best
+    if NAME in wanted:
+        other = capacity(systems[best]) if best else None
+        systems[NAME] = session.docsort(options.serve_options.split(), other)
+
+
+def _command(options: argparse.Namespace) -> str:
+    words = ["python -m benchmarks.serving"]
+    words += [f"--data {options.data.name}"] if options.data else []
+    words += [f'--serve-options "{options.serve_options}"'] if options.serve_options else []
+    return " ".join([*words, "--quick"] if options.quick else words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks.serving")
+    parser.add_argument("--data", type=Path, help="a csv with a column text; default: library_docs")
+    parser.add_argument("--documents", type=int, default=NUM_DOCUMENTS, help="mixed, in the sample")
+    parser.add_argument("--seconds", type=float, default=8.0, help="that a point counts")
+    parser.add_argument("--quick", action="store_true", help="a second or two a point")
+    parser.add_argument("--results", type=Path, help=f"default: {RESULTS.name}, or {QUICK_RESULTS}")
+    parser.add_argument(
+        "--serve-options", default="", help='of `docsort serve`, such as "--threads 1 --workers 2"'
+    )
+    parser.add_argument(
+        "--systems",
+        type=_names,
+        default=(NAME, *NAMES),
+        help=f"of {', '.join((NAME, *NAMES))}, separated by ;",
+    )
+    return parser
+
+
+def _names(given: str) -> tuple[str, ...]:
+    """A name's beginning will do: Flask;LitServe."""
+    every = (NAME, *NAMES)
+    names = [
+        name
+        for each in given.split(";")
+        for name in every
+        if name.lower().startswith(each.strip().lower())
+    ]
+    if len(names) != len(given.split(";")):
+        raise argparse.ArgumentTypeError(f"{given}; accepted are {'; '.join(every)}")
+    return tuple(names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The same weights as each kind of system wants them. Knows no server."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.peers.plain_model import PlainModel
+from benchmarks.scoring import plain_model, untrained_scorer
+from benchmarks.serving.docsort_system import MODEL, NAME, VERSION
+from benchmarks.serving.peers import build_plain_archive
+from docsort.core.scorer import Scorer
+from docsort.serving.archive import build_archive
+
+
+@dataclass(frozen=True)
+class Models:
+    """In one folder: docsort's archive, transformers' folder, the plain handler's archive.
+
+    ``plain`` is the folder, ``plain_store`` holds the plain handler's archive.
+    """
+
+    scorer: Scorer
+    archive: Path
+    plain: Path
+    plain_store: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Models":
+        torch.manual_seed(1)
+        scorer = untrained_scorer(folder / "bundle")
+        archive = build_archive(folder / "bundle", MODEL, VERSION, folder / "store")
+        plain = folder / "plain"
+        model, tokenizer = plain_model()
+        model.save_pretrained(plain)
+        tokenizer.save_pretrained(plain)
+        build_plain_archive(plain, folder / "plain_store")
+        return cls(scorer, archive, plain, folder / "plain_store")
+
+    def score(self, system: str, text: str) -> float:
+        """The best label's score, computed here: what the system has to answer."""
+        if system == NAME:
+            return float(self.scorer.score([text])[0].probabilities.max())
+        return float(PlainModel(str(self.plain)).classify([text])[0]["score"])

@@ -1,0 +1,51 @@
+"""Answers of one run to figures: requests a second, latencies, errors. Knows no HTTP."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+SHORT_TOKENS = 64
+PERCENTILES = (50, 95, 99)
+Answer = tuple[int, float, float, int]  # document, due and ended in seconds, status
+
+
+def summarise(
+    answers: Sequence[Answer], tokens: Sequence[int], warm_up_s: float, end_s: float
+) -> dict[str, Any]:
+    """Figures of one point.
+
+    A rate counts the answers that came between the warm-up and the end, latencies the requests that
+    were due then, also where their answers came later: slow answers are not left out.
+
+    Args:
+        tokens: word pieces of each document, as the server reads it.
+    """
+    good = [answer for answer in answers if answer[3] == 200]
+    came = [answer for answer in good if warm_up_s < answer[2] <= end_s]
+    due = [answer for answer in good if answer[1] >= warm_up_s]
+    short = [answer for answer in due if tokens[answer[0]] < SHORT_TOKENS]
+    seconds = end_s - warm_up_s
+    errors = Counter(str(answer[3]) for answer in answers if answer[3] != 200)
+    return {
+        "seconds": round(seconds, 2),
+        "answers": len(came),
+        "requests_per_s": round(len(came) / seconds, 2),
+        "tokens_per_s": round(sum(tokens[answer[0]] for answer in came) / seconds),
+        "errors": dict(errors),
+        "latency_ms": _latencies(due),
+        "short_latency_ms": _latencies(short),
+    }
+
+
+def _latencies(answers: Sequence[Answer]) -> dict[str, float | int]:
+    taken = sorted(ended - due for _, due, ended, _ in answers)
+    if not taken:
+        return {"num": 0}
+    found = {f"p{p}": round(1000 * percentile(taken, p), 1) for p in PERCENTILES}
+    return {"num": len(taken), **found}
+
+
+def percentile(ordered: Sequence[float], percent: int) -> float:
+    """The nearest rank: the smallest value that so many per cent of all do not exceed."""
+    rank = -(-percent * len(ordered) // 100)
+    return ordered[max(0, rank - 1)]
