@@ -11,7 +11,7 @@ from plain_model import PlainModel
 class PlainApi(litserve.LitAPI):
     """One model in each worker process."""
 
-    model_folder = ""
+    model_folder: str
 
     def setup(self, device: str) -> None:
         self._model = PlainModel(self.model_folder)
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--workers", type=int, required=True)
     options = parser.parse_args()
-    PlainApi.model_folder = options.model
     api = PlainApi(max_batch_size=options.batch_size, batch_timeout=0.005)
+    api.model_folder = options.model  # its workers get the object, not the class
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=options.workers)
     server.run(host="127.0.0.1", port=options.port, generate_client_file=False, log_level="warning")

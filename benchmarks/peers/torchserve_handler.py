@@ -13,4 +13,4 @@ class PlainHandler:
         self._model = PlainModel(context.system_properties["model_dir"])
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[dict[str, Any]]:
-        return self._model.classify([bytes(each["body"]).decode() for each in data])
+        return self._model.classify([each["body"] for each in data])  # text/plain comes as str

@@ -8,6 +8,8 @@ Peers come from .peers, which scripts/peers makes. Takes about a quarter of an h
 """
 
 import argparse
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +32,7 @@ NUM_DOCUMENTS, NUM_LONG = 128, 32
 def main() -> None:
     """Measure, and write the JSON, the table and the pictures."""
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers end too
     options = _parser().parse_args()
     mixed, long = read_documents(options.data, options.documents, NUM_LONG)
     timing = Timing(1.5, 0.5) if options.quick else Timing(options.seconds, 1.5)

@@ -87,8 +87,6 @@ def _flask(python: str, model: Path, setting: Setting) -> System:
     def start(folder: Path, port: int) -> Command:
         words = [python, "-m", "gunicorn", "--chdir", str(SERVERS), "--bind", f"127.0.0.1:{port}"]
         words += ["--workers", str(setting.workers), "--timeout", "300", "flask_app:app"]
-        # threads of a worker take turns; they keep the clients' connections alive
-        words += ["--worker-class", "gthread", "--threads", "64", "--keep-alive", "60"]
         return Command(words, {**setting.environment, "PLAIN_MODEL": str(model)})
 
     return _system(NAMES[0], setting, "/predict", start, _versions(python, "flask", "gunicorn"))
