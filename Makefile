@@ -37,7 +37,10 @@ test: setup
 	$(BIN)/pytest
 
 bench: setup  ## measurements beside other systems, into benchmarks/results
+	scripts/peers
 	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.startup
 
 trial: setup  ## what must survive: faults, slow clients, bursts, a soak, rollouts; kills while training
 	$(BIN)/python -m benchmarks.faults
@@ -46,4 +49,4 @@ trial: setup  ## what must survive: faults, slow clients, bursts, a soak, rollou
 	$(BIN)/python -m benchmarks.resume  # twenty runs killed at random steps end bit-identical
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -9,6 +9,8 @@ from docsort.commands.provenance import git_commit
 from docsort.core.golden import machine
 
 RESULTS = Path(__file__).parent / "results"
+# Of --quick runs, whose figures mean nothing; git ignores it.
+QUICK_RESULTS = Path("runs/benchmarks")
 
 
 def write_table(

@@ -23,9 +23,8 @@ from benchmarks.serving.peers import NAMES
 from benchmarks.serving.points import Timing
 from benchmarks.serving.results import write
 from benchmarks.serving.session import Session, capacity
-from benchmarks.tables import RESULTS
+from benchmarks.tables import QUICK_RESULTS, RESULTS
 
-QUICK_RESULTS = Path("runs/benchmarks")
 NUM_DOCUMENTS, NUM_LONG = 128, 32
 
 

@@ -41,10 +41,10 @@ def with_stages(running: Running, measure: Callable[[], Any]) -> tuple[Any, dict
             json.loads(line) for line in log.read(after.log_bytes - before.log_bytes).splitlines()
         ]
     good = [line for line in lines if line["status"] == 200]
-    return point, {"connections": point["connections"], **_stages(good, grown)}
+    return point, {"connections": point["connections"], **stage_times(good, grown)}
 
 
-def _stages(lines: list[dict[str, Any]], grown: dict[tuple[str, str], float]) -> dict[str, Any]:
+def stage_times(lines: list[dict[str, Any]], grown: dict[tuple[str, str], float]) -> dict[str, Any]:
     """In milliseconds. A batch's requests all wait for the whole of it: it counts in full."""
     if not lines:
         return {"requests": 0}
