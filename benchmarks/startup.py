@@ -142,7 +142,7 @@ def _row(name: str, found: Mapping[str, Any]) -> list[object]:
 
 
 def _draw(systems: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    names = list(reversed(systems))
+    names = list(systems)[::-1]
 
     def bars(axes: Axes) -> None:
         colors = [ACCENT if name == NAME else MUTED for name in names]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.pictures import write_picture
 from benchmarks.serving.docsort_system import NAME
@@ -24,7 +25,7 @@ def write(result: Mapping[str, Any], folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{date.today().isoformat()}-serving-{result['data'].removesuffix('.csv')}"
     (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    _draw(result["systems"], folder, name)
+    _draw(_docsort_first(result["systems"]), folder, name)
     text = "\n".join(_lines(result, name)) + "\n"
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
     return text
@@ -155,8 +156,11 @@ def _draw(systems: Systems, folder: Path, name: str) -> None:
         axes.set(ylabel="requests/s", ylim=(0, None))
 
     def latency(axes: Axes) -> None:
-        _lines_of(axes, systems, lambda point: point["latency_ms"].get("p99"))
-        axes.set(ylabel="99 of 100 answered within, ms", yscale="log")
+        _lines_of(axes, systems, lambda point: point["latency_ms"].get("p99", 0) / 1000 or None)
+        axes.set(ylabel="99 of 100 answered within, s", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
     write_picture(folder / f"{name}-rate.svg", rate, "Requests a second against connections")
     write_picture(folder / f"{name}-p99.svg", latency, "99th percentile against connections")
@@ -178,4 +182,5 @@ def _lines_of(axes: Axes, systems: Systems, value: Any) -> None:
     )
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set(xlabel="connections")
-    axes.legend(frameon=False, fontsize=8)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2)
