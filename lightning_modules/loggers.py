@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
 
 from docsort.core.errors import ConfigError
@@ -66,6 +67,8 @@ def make_loggers(settings: LoggerSettings, folder: Path, from_step: int) -> list
         ConfigError: a package is missing, or MLflow's store can't be opened.
     """
     loggers: list[Logger] = [ContinuedCSVLogger(folder, from_step)]
+    if rank_zero_only.rank != 0:  # type: ignore[attr-defined]
+        return loggers  # the first process logs; the others needn't load what they don't use
     try:
         if settings.kind == TENSORBOARD:
             from lightning_modules.tensorboard_log import ContinuedTensorBoardLogger

@@ -26,4 +26,5 @@ class TrialReports(pl.Callback):
             score = float(trainer.callback_metrics[MACRO_F1])
             hopeless = self._is_hopeless(self._validations, score)
         if trainer.strategy.broadcast(hopeless):
-            raise SystemExit(self._exit_status)
+            # when a further process ends with another status, Lightning kills the first
+            raise SystemExit(self._exit_status if trainer.is_global_zero else 0)
