@@ -9,9 +9,12 @@ Peers come from .peers, which scripts/peers makes. Takes about a quarter of an h
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,36 +53,43 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        session = Session(Models.make(folder), mixed, long, folder / "s", timing, grid_timing)
+        session = Session(
+            Models.make(folder, options.bundle), mixed, long, folder / "s", timing, grid_timing
+        )
         _measure(session, options, result)
     result["minutes"] = round((time.monotonic() - began) / 60, 1)
     folder = options.results or (QUICK_RESULTS if options.quick else RESULTS)
     print(write(result, folder))
+    if NAME in options.systems and NAME in result["skipped"]:
+        sys.exit(f"{NAME} could not be measured: {result['skipped'][NAME]}")
 
 
 def _measure(session: Session, options: argparse.Namespace, result: dict[str, Any]) -> None:
     """Peers first: docsort is then also asked at the arrivals that the best of them could take."""
-    wanted = options.systems
     systems = result["systems"]
-    for name in NAMES:
-        if name not in wanted:
+
+    def measure(name: str, how: Callable[[], dict[str, Any]]) -> None:
+        if name not in options.systems:
             result["skipped"][name] = "not asked for (--systems)"
-            continue
+            return
         try:
-            systems[name] = session.peer(name)
-        except (LookupError, RuntimeError) as error:
+            systems[name] = how()
+        except (LookupError, RuntimeError, subprocess.SubprocessError) as error:
             result["skipped"][name] = str(error)
             print(f"SKIPPED {name}: {error}", flush=True)
+
+    for name in NAMES:
+        measure(name, partial(session.peer, name))
     best = max(systems, key=lambda name: capacity(systems[name]), default=None)
     result["best_peer"] = best
-    if NAME in wanted:
-        other = capacity(systems[best]) if best else None
-        systems[NAME] = session.docsort(options.serve_options.split(), other)
+    other = capacity(systems[best]) if best else None
+    measure(NAME, partial(session.docsort, options.serve_options.split(), other))
 
 
 def _command(options: argparse.Namespace) -> str:
     words = ["python -m benchmarks.serving"]
     words += [f"--data {options.data.name}"] if options.data else []
+    words += [f"--bundle {options.bundle.name}"] if options.bundle else []
     words += [f'--serve-options "{options.serve_options}"'] if options.serve_options else []
     return " ".join([*words, "--quick"] if options.quick else words)
 
@@ -91,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=8.0, help="that a point counts")
     parser.add_argument("--quick", action="store_true", help="a second or two a point")
     parser.add_argument("--results", type=Path, help=f"default: {RESULTS.name}, or {QUICK_RESULTS}")
+    parser.add_argument("--bundle", type=Path, help="that docsort serves; default: untrained")
     parser.add_argument(
         "--serve-options", default="", help='of `docsort serve`, such as "--threads 1 --workers 2"'
     )

@@ -12,6 +12,7 @@ class Usage:
     """Watches a process and all that it started, until closed."""
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._root = psutil.Process(pid)
         self._peak_bytes = 0
         self._over = threading.Event()
