@@ -60,7 +60,7 @@ def _lines(result: Mapping[str, Any], name: str) -> Iterator[str]:
         yield f"Offline, documents/s before and after docsort was served: {said}."
     yield from _section("The peers' grids, requests/s", _grid_rows(systems))
     for skipped, reason in result["skipped"].items():
-        yield f"Skipped: {skipped}: {reason.splitlines()[0]}"
+        yield from ("", f"Skipped: {skipped}: {reason.splitlines()[0]}")
 
 
 def _docsort_first(systems: Systems) -> Systems:

@@ -118,7 +118,9 @@ class Session:
 
     def _long(self, server: Running) -> Any:
         _say(f"{server.system.name}: long documents")
-        return closed(server, self.long, BUSY, self.timing)
+        # each takes four times as long, and a batch of them seconds
+        twice = Timing(2 * self.timing.seconds, self.timing.warm_up_s)
+        return closed(server, self.long, BUSY, twice)
 
     def _arriving(self, server: Running, full: float) -> Iterator[dict[str, Any]]:
         for share in ARRIVALS if full else ():

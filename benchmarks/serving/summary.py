@@ -14,17 +14,19 @@ def summarise(
 ) -> dict[str, Any]:
     """Figures of one point.
 
-    A rate counts the answers that came between the warm-up and the end, latencies the requests that
-    were due then, also where their answers came later: slow answers are not left out.
+    A rate counts the answers from the last one of the warm-up to the last one before the end:
+    batches are answered at once, and whole ones have to be counted. Latencies count the requests
+    that were due after the warm-up, also where their answers came after the end.
 
     Args:
         tokens: word pieces of each document, as the server reads it.
     """
     good = [answer for answer in answers if answer[3] == 200]
-    came = [answer for answer in good if warm_up_s < answer[2] <= end_s]
+    since_s = max((answer[2] for answer in good if answer[2] <= warm_up_s), default=0.0)
+    came = [answer for answer in good if since_s < answer[2] <= end_s]
     due = [answer for answer in good if answer[1] >= warm_up_s]
     short = [answer for answer in due if tokens[answer[0]] < SHORT_TOKENS]
-    seconds = end_s - warm_up_s
+    seconds = max((answer[2] for answer in came), default=end_s) - since_s
     errors = Counter(str(answer[3]) for answer in answers if answer[3] != 200)
     return {
         "seconds": round(seconds, 2),

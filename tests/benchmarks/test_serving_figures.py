@@ -22,9 +22,10 @@ def test_percentiles_are_nearest_ranks() -> None:
 
 def test_a_point_counts_answers_of_its_time_and_latencies_of_requests_due_then() -> None:
     answers = [
-        (0, 0.5, 0.9, 200),  # in the warm-up
+        (0, 0.0, 0.4, 200),
+        (0, 0.4, 0.5, 200),  # the warm-up's last: from here on answers count
         (0, 0.9, 1.5, 200),  # sent in the warm-up, answered after it
-        (1, 1.5, 2.5, 200),
+        (1, 1.5, 2.5, 200),  # the last before the end
         (0, 2.5, 3.5, 200),  # answered after the end: not in the rate, but in the latencies
         (1, 2.0, 2.1, 503),
         (1, 2.0, 2.1, -1),
@@ -32,6 +33,7 @@ def test_a_point_counts_answers_of_its_time_and_latencies_of_requests_due_then()
     point = summarise(answers, tokens=[10, 100], warm_up_s=1.0, end_s=3.0)
     assert point["requests_per_s"] == 1.0
     assert point["tokens_per_s"] == 55
+    assert (point["seconds"], point["answers"]) == (2.0, 2)
     assert point["errors"] == {"503": 1, "-1": 1}
     assert point["latency_ms"] == {"num": 2, "p50": 1000.0, "p95": 1000.0, "p99": 1000.0}
     assert point["short_latency_ms"]["num"] == 1  # under 64 tokens
