@@ -102,9 +102,12 @@ class DocumentDataModule(pl.LightningDataModule):
             generator=torch.Generator(),
         )
 
-    def batches_by_length(self) -> list[Batch]:
-        """All training documents, each once, in batches of similar length."""
+    def batches_by_length(self, max_documents: int) -> list[Batch]:
+        """Training documents, each once, in batches of similar length; so many at most, drawn."""
         train = self.splits["train"]
+        if len(train) > max_documents:
+            drawn = np.random.default_rng(self._seed).permutation(len(train))[:max_documents]
+            train = train.select(np.sort(drawn))
         order = np.argsort(train.with_format("numpy")["num_tokens"][:], kind="stable")
         size = self.batch_size * EVAL_BATCH_FACTOR
         starts = range(0, len(order), size)
