@@ -5,6 +5,7 @@ docsort serve model_store/NAME-1.0.mar     these
 """
 
 import argparse
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    from docsort.core.disk import full_disk_as_error
     from docsort.serving.store import shared_store
     from docsort.serving.supervisor import Supervisor, prepare, stops_on_signals
     from docsort.serving.wanted import find_wanted
@@ -38,6 +40,11 @@ def _serve(options: argparse.Namespace) -> None:
     programs = prepare(settings)
     wanted = find_wanted(store, archives)
     console = Console()
+
+    def say(line: str) -> None:
+        with suppress(OSError):  # a log that the disk has no room for ends no server
+            print(line, flush=True)
+
     with console.status("starting") as status:
         is_moving = console.is_terminal
 
@@ -46,20 +53,20 @@ def _serve(options: argparse.Namespace) -> None:
             is_moving = False
             status.stop()
             for line in _ready_lines(settings.url, wanted):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
+                say(line)
 
         def report(line: str) -> None:
             if is_moving:
                 status.update(line)
             else:
-                print(line, flush=True)
+                say(line)
 
         # Given archives are a fresh beginning, perhaps beside another server of this store.
         remembers = not archives
         supervisor = Supervisor(settings, wanted, programs, report, on_ready, remembers)
-        with stops_on_signals(supervisor.stop):
+        with stops_on_signals(supervisor.stop), full_disk_as_error(run_dir):
             supervisor.run(keep_run_dir=options.run_dir is not None)
-    console.print("ended")
+    say("ended")
 
 
 def _ready_lines(url: str, wanted: "tuple[WantedModel, ...]") -> list[str]:

@@ -59,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"answer": getattr(self.server.rollout, what)(**arguments)})
         except DocsortError as error:
             self._answer(409, {"error": str(error)})
+        except BrokenPipeError:
+            pass  # who asked has gone; what was asked for is done
         except Exception as error:
             self._answer(500, {"error": f"the supervisor failed: {error!r}"})
             raise

@@ -27,20 +27,25 @@ class ExternalFront:
         self._settings = settings
         self._run_dir = run_dir
         self._token = ""
+        self._applied: tuple[str, Sequence[Share]] | None = None
         self._changing = threading.Lock()
 
     def apply(self, shares: Sequence[Share], inference_token: str | None = None) -> None:
         """Give canaries these shares from now on, and return once Nginx does.
 
-        Where there is no Nginx yet, it will begin with them. Raises ServingError, and
-        then the previous configuration stands on the disk again.
+        Where there is no Nginx yet, it will begin with them. Raises ServingError, or StorageError
+        on a full disk, and then the previous configuration stands on the disk again.
         """
         with self._changing:
             self._token = inference_token or self._token
+            if (self._token, shares) == self._applied:
+                return
             generation = secrets.token_hex(8)
             with put_back(self._run_dir):
                 write_config(self._settings, self._run_dir, self._token, shares, generation)
+                self._applied = None  # while it goes on and once it has failed, nobody knows
                 self._wait_for(generation)
+            self._applied = (self._token, shares)
 
     def check(self) -> None:
         """Its container's restart policy starts it again."""

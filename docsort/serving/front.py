@@ -50,17 +50,17 @@ class Front:
         """Give canaries these shares from now on, and return once Nginx does.
 
         The first time starts Nginx, which ends with the thread that does: see child.py.
-        ``inference_token`` is a new TorchServe's. Raises ServingError, and then the previous
-        configuration stands on the disk again.
+        ``inference_token`` is a new TorchServe's. Raises ServingError, or StorageError on a full
+        disk, and then the previous configuration stands on the disk again.
         """
         with self._changing:
             self._token = inference_token or self._token
             if (self._token, shares) == self._applied:
                 return
-            self._applied = None  # while it goes on and once it has failed, nobody knows
             generation = secrets.token_hex(8)
             with put_back(self._run_dir):
                 write_config(self._settings, self._run_dir, self._token, shares, generation)
+                self._applied = None  # while it goes on and once it has failed, nobody knows
                 check_config(self._program, self._run_dir)
                 if self._child is None:
                     self._child = start_nginx(self._program, self._run_dir)

@@ -1,9 +1,11 @@
 """One version into TorchServe: loaded and proved before a client can reach it, or not at all."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from docsort.core.errors import ServingError
+from docsort.core.errors import ServingError, StorageError
 from docsort.serving.mar import ArchiveInfo
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
@@ -15,6 +17,7 @@ def load(watch: Watch, info: ArchiveInfo, settings: ServeSettings) -> None:
 
     Raises DocsortError, and then TorchServe has forgotten it again.
     """
+    _check_room(watch.run_dir.temporary, info)
     with hidden(watch.run_dir, f"{info.name}/{info.version}"):
         file = info.path.relative_to(settings.store)
         watch.api.register(str(file), info.name, info.version, settings)
@@ -23,6 +26,16 @@ def load(watch: Watch, info: ArchiveInfo, settings: ServeSettings) -> None:
         except BaseException:
             forget(watch, info)
             raise
+
+
+def _check_room(folder: Path, info: ArchiveInfo) -> None:
+    """Of a full disk TorchServe says only that it failed. It unpacks an archive, and so do we."""
+    needed, free = 2 * info.path.stat().st_size, shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageError(
+            f"{info.name} {info.version} is not loaded: {folder} has {free} bytes free, and "
+            f"unpacking it takes {needed}; make room there, or choose another --run-dir"
+        )
 
 
 def forget(watch: Watch, info: ArchiveInfo) -> None:

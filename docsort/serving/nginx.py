@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from docsort.core.errors import ServingError
+from docsort.core.errors import ServingError, StorageError
 from docsort.serving.atomic import write_atomically
 from docsort.serving.child import Child
 from docsort.serving.error_pages import error_pages
@@ -82,8 +82,10 @@ def put_back(run_dir: RunDir) -> Iterator[None]:
         yield
     except BaseException:
         if before is not None:
-            with suppress(OSError):  # what went wrong at first is what is raised
-                write_atomically(config, before, _GROUP_MAY_READ)
+            # what went wrong at first is what is raised
+            with suppress(OSError, StorageError):
+                if config.read_bytes() != before:
+                    write_atomically(config, before, _GROUP_MAY_READ)
         raise
 
 

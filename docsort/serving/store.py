@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ArchiveError
 from docsort.core.hashing import file_sha256
 from docsort.serving.mar import ArchiveInfo, check_content, read_archive
@@ -100,10 +101,11 @@ def is_published(candidate: Path, target: Path) -> bool:
 
 def publish(candidate: Path, target: Path) -> bool:
     """Whole or not at all, and never over another archive; whether it was not there before."""
-    with candidate.open("rb") as stream:
+    with full_disk_as_error(target), candidate.open("rb") as stream:
         os.fsync(stream.fileno())
     try:
-        os.link(candidate, target)
+        with full_disk_as_error(target):
+            os.link(candidate, target)
     except FileExistsError:
         return not is_published(candidate, target)
     return True

@@ -13,7 +13,7 @@ import numpy as np
 
 from docsort.core.errors import DocsortError, ServingError
 from docsort.core.golden import check_golden
-from docsort.serving.atomic import write_atomically
+from docsort.serving.atomic import write_if_changed
 from docsort.serving.mar import ArchiveInfo, read_archive, unpack_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import TorchServeApi
@@ -91,10 +91,7 @@ class Watch:
 
     def restore(self) -> None:
         """From now on /readyz answers 200, and names the versions that have proved themselves."""
-        text = readiness(self.wanted, self._proved)
-        ready = self.run_dir.ready
-        if not ready.exists() or ready.read_text(encoding="utf-8") != text:
-            write_atomically(ready, text)
+        write_if_changed(self.run_dir.ready, readiness(self.wanted, self._proved))
 
     def _follow_model(self, model: WantedModel) -> None:
         if not self.proved_workers(model.name, model.default):

@@ -102,8 +102,11 @@ class RunningServer:
         return self.process.wait(60)
 
 
-def start_server(folder: Path, *arguments: str) -> RunningServer:
-    """Start ``docsort serve`` on a free port with what it writes in ``folder``."""
+def start_server(folder: Path, *arguments: str, temporary: Path | None = None) -> RunningServer:
+    """Start ``docsort serve`` on a free port with what it writes in ``folder``.
+
+    ``temporary`` is its TMPDIR.
+    """
     port, metrics_port = free_port(), free_port()
     run_dir, output = folder / "run", folder / "output.txt"
     command = [sys.executable, "-m", "docsort", "serve", "--port", str(port), "--threads", "1"]
@@ -115,7 +118,11 @@ def start_server(folder: Path, *arguments: str) -> RunningServer:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=Path(__file__).parents[2],
-            env={**os.environ, "COLUMNS": "200"},
+            env={
+                **os.environ,
+                "COLUMNS": "200",
+                **({"TMPDIR": str(temporary)} if temporary else {}),
+            },
         )
     at = "http://127.0.0.1"
     return RunningServer(process, f"{at}:{port}", run_dir, output, f"{at}:{metrics_port}")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -88,6 +89,38 @@ def test_a_change_waits_until_nginx_serves_by_it(
     nginx.send(signal.SIGHUP)  # the other container's part
     thread.join(30)
     assert done.is_set()
+
+
+@pytest.mark.parametrize("ping", [200, 500])
+@pytest.mark.usefixtures("nginx")
+def test_a_model_container_that_was_killed_is_not_ready(
+    settings: ServeSettings, run_dir: RunDir, torchserve: socket.socket, ping: int
+) -> None:
+    def readyz() -> tuple[int, dict[str, Any]]:
+        answer = httpx.get(f"{settings.url}/readyz", timeout=60)
+        return answer.status_code, answer.json()
+
+    def answer_a_ping() -> None:
+        upstream, _ = torchserve.accept()
+        with upstream:
+            asked.append(upstream.recv(4096))
+            upstream.sendall(f"HTTP/1.1 {ping} x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+
+    asked: list[bytes] = []
+    run_dir.ready.write_text('{"status": "ready"}')
+    thread = threading.Thread(target=answer_a_ping)
+    thread.start()
+    # what TorchServe thinks of its models is no matter
+    assert readyz() == (200, {"status": "ready"})
+    thread.join(10)
+    assert asked[0].startswith(b"GET /ping HTTP/1.1\r\n")
+    assert b"Bearer t0ken" in asked[0]
+    torchserve.close()  # as the kernel does for the killed; its leavings are still there
+    assert run_dir.ready.exists()
+    assert run_dir.inference.exists()
+    status, body = readyz()
+    assert (status, body["error"]["type"]) == (503, "not_ready")
+    assert httpx.get(f"{settings.url}/reachable").json()["error"]["type"] == "not_found"
 
 
 def test_without_an_nginx_nothing_is_waited_for(settings: ServeSettings, run_dir: RunDir) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from benchmarks.crowd import Crowd
-from benchmarks.trial_faults import of_version
+from benchmarks.fault_trial import of_version
 from benchmarks.trial_rollout import run_rounds
 from docsort.commands import main
 from docsort.serving.run_dir import RunDir

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docsort.core.errors import ArchiveError, ServingError
+from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.serving.versions import Canary, WantedModel, WantedVersion
 from docsort.serving.wanted import WANTED, WantedFile, find_wanted, read_wanted, write_wanted
 
@@ -102,7 +102,7 @@ def test_a_failed_write_leaves_the_old_state(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space"):
         write_wanted(tmp_path, (WantedModel("a", "1", (WantedVersion("1", "x", "f", "now"),)),))
     assert (tmp_path / WANTED).read_text() == before
     assert os.listdir(tmp_path) == [WANTED]
