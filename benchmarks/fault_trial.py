@@ -28,7 +28,6 @@ from tests.serving.test_mar import rewrite
 
 RESPONSE_TIMEOUT_S = 5
 _READY_WITHIN_S = 300.0
-CRASHING_FOR_S = 10.0
 # A worker of this version ends as it loads, as soon as the file is there.
 _CRASHING = """
 import os
@@ -157,7 +156,7 @@ class Trial:
         self.server = replace(again, url=url)
 
     def crash_loop(self) -> str:
-        """A registered version begins to end as it loads; what then becomes of it."""
+        """A canary begins to end as it loads; how it is withdrawn, and what promoting it does."""
         flag = self.folder / "crash"
         handler = (Path(__file__).parents[1] / "handlers" / "docsort_handler.py").read_text()
         crashing = of_version(
@@ -166,16 +165,21 @@ class Trial:
             {"docsort_handler.py": (handler + _CRASHING.format(flag=str(flag))).encode()},
         )
         ask(self.control, "register", file=str(crashing), sha256=None)
+        ask(self.control, "canary", name="tiny", version="3.0", percent=10)
         flag.touch()
         self.signal_worker("3.0", signal.SIGKILL)
-        time.sleep(CRASHING_FOR_S)
+        began_s = time.monotonic()
+        while not any(one["canary_withdrawn"] for one in ask(self.control, "list")):
+            assert time.monotonic() < began_s + _READY_WITHIN_S, self.server.output.read_text()
+            time.sleep(0.2)
+        withdrawn = f"withdrawn after {time.monotonic() - began_s:.0f} s"
         try:
             ask(self.control, "promote", name="tiny", version="3.0")
-            said = "promoted"
+            said = "PROMOTED"
         except ServingError as error:
             said = str(error)
         ask(self.control, "retire", name="tiny", version="3.0")
-        return said
+        return f"{withdrawn}; promoting it: {said}"
 
 
 def start(folder: Path, archives: TinyArchives, *arguments: str) -> RunningServer:

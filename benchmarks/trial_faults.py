@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.fault_trial import CRASHING_FOR_S, RESPONSE_TIMEOUT_S, Outcome, Trial, start
+from benchmarks.fault_trial import RESPONSE_TIMEOUT_S, Outcome, Trial, start
 from benchmarks.full_disks import full, on_small_disks
 from benchmarks.tables import write_table
 from benchmarks.tiny_archives import TinyArchives, build_tiny_archives
@@ -47,7 +47,7 @@ def main() -> None:
             ]
             said: list[str] = []
             looped = trial.try_fault(
-                f"another version crash-loops for {CRASHING_FOR_S:.0f} s",
+                "a canary of 10 % crash-loops",
                 lambda: said.append(trial.crash_loop()),
             )
         finally:
@@ -71,7 +71,7 @@ def main() -> None:
             f"The response timeout was {RESPONSE_TIMEOUT_S} s. Ready: `/readyz` answers 200 and so "
             "does a prediction. Failed requests are those that clients saw, none was sent again "
             "but where an idle connection was closed.",
-            f"Promoting the version that crash-loops: {said[0]}.",
+            f"The canary that crash-loops: {said[0]}.",
             *(f"Asked to {change}: {answer}" for change, answer in refusals.items()),
         ],
     )

@@ -61,6 +61,8 @@ def _print_versions(versions: list[dict[str, Any]], as_json: bool) -> None:
 def _role(version: dict[str, Any]) -> str:
     if version["default"]:
         return "default"
+    if version["canary_withdrawn"]:
+        return "if named; canary withdrawn"
     percent = version["canary_percent"]
     return f"{percent} %" if percent else "if named"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from docsort.core.errors import DocsortError, ServingError
+from docsort.serving.canaries import CanaryHealth
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.loading import forget, hidden, load
@@ -46,6 +47,8 @@ class Rollout:
         self._wanted = tuple(wanted)
         self._report = report
         self._watch: Watch | None = None
+        self._loaded: Watch | None = None  # in whose TorchServe the others have been loaded too
+        self._canaries: dict[tuple[str, str], CanaryHealth] = {}
         self._has_begun = False
         self._retiring: set[tuple[str, str]] = set()
         self._ending = threading.Event()
@@ -78,11 +81,53 @@ class Rollout:
                     for version in model.versions:
                         if version.version != model.default:
                             self._try_to_load(watch, version)
+            self._loaded = watch
             with self._changing:
                 watch.tell(self._wanted)
                 self._front.apply(self._shares(watch))
         except (DocsortError, OSError) as error:  # nobody reads this thread's exceptions
             self._report(str(error))
+
+    def follow_canaries(self) -> None:
+        """Withdraw a canary whose workers cannot be kept alive."""
+        watch = self._watch
+        if watch is None or watch is not self._loaded:
+            return
+        wanted = [
+            (model.name, model.version(v)) for model in self._wanted if (v := model.canary_version)
+        ]
+        before = self._canaries
+        self._canaries = {}
+        for name, version in wanted:
+            key = (name, version.version)
+            health = self._canaries[key] = before.get(key, CanaryHealth())
+            try:
+                had_worker, reason = watch.try_to_ensure(name, version)
+                if health.is_hopeless(had_worker, reason is None, time.monotonic()):
+                    del self._canaries[key]
+                    self._withdraw_canary(watch, *key, reason or "its workers end again and again")
+            except (DocsortError, OSError) as error:
+                self._report(f"the canary {name} {version.version} is not withdrawn: {error}")
+
+    def _withdraw_canary(self, watch: Watch, name: str, version: str, reason: str) -> None:
+        """Nginx first: where nothing can be written down, its share shall reach the default."""
+        with self._changing:
+            before = self._wanted
+            model = find_model(before, name)
+            if watch is not self._watch or model.canary_version != version:
+                return
+            self._wanted = _with(before, model.with_canary_withdrawn())
+            try:
+                self._front.apply(self._shares(watch))
+            except BaseException:
+                self._wanted = before
+                raise
+            self._report(f"the canary {name} {version} is withdrawn: {reason}")
+            try:
+                watch.tell(self._wanted)
+                self.file.write(self._wanted)
+            except (DocsortError, OSError) as error:
+                self._report(f"that could not be written down: {error}")
 
     def suspend(self) -> None:
         """TorchServe is gone; changes are refused until the next one has begun."""
@@ -105,6 +150,7 @@ class Rollout:
                 "version": version.version,
                 "default": version.version == model.default,
                 "canary_percent": model.canary_percent(version.version),
+                "canary_withdrawn": version.version == model.withdrawn,
                 **self._health_of(model.name, version.version),
                 "registered": version.registered,
                 "sha256": version.sha256,
@@ -222,8 +268,7 @@ class Rollout:
         if watch is not self._watch:
             raise ServingError("TorchServe was started anew meanwhile; try again")
         before = self._wanted
-        others = [other for other in before if other.name != model.name]
-        wanted = tuple(sorted([*others, model], key=lambda model: model.name))
+        wanted = _with(before, model)
         self.file.write(wanted)
         self._wanted = wanted
         try:
@@ -280,3 +325,9 @@ class Rollout:
             return {"workers": len(workers), "ready": bool(proved(name, version))}
         except ServingError:
             return {"workers": 0, "ready": False}
+
+
+def _with(wanted: Sequence[WantedModel], model: WantedModel) -> tuple[WantedModel, ...]:
+    """The same with this model in the place of the one of its name."""
+    others = [other for other in wanted if other.name != model.name]
+    return tuple(sorted([*others, model], key=lambda model: model.name))

@@ -182,6 +182,7 @@ class Session:
             if reason != was:
                 self.asked.report("ready again" if reason is None else f"not ready: {reason}")
             was = reason
+            self._watched(self.rollout.follow_canaries)
 
     def _suspend(self) -> None:
         """Until the next TorchServe has begun, Nginx answers 503 by itself."""

@@ -41,13 +41,17 @@ class Canary:
 
 @dataclass(frozen=True)
 class WantedModel:
-    """A name with its versions, one of which answers when none is asked for."""
+    """A name with its versions, one of which answers when none is asked for.
+
+    ``withdrawn`` is the version that was the canary until its workers could not be kept alive.
+    """
 
     name: str
     default: str
     versions: tuple[WantedVersion, ...]
     previous: str | None = None  # what rollback goes back to
     canary: Canary | None = None
+    withdrawn: str | None = None
 
     def __post_init__(self) -> None:
         names = [version.version for version in self.versions]
@@ -56,7 +60,11 @@ class WantedModel:
                 f"model {self.name}: its default {self.default} must be one of its versions, each "
                 f"named once: {', '.join(names) or 'none'}"
             )
-        for role, version in (("previous default", self.previous), ("canary", self.canary_version)):
+        for role, version in (
+            ("previous default", self.previous),
+            ("canary", self.canary_version),
+            ("withdrawn canary", self.withdrawn),
+        ):
             if version is not None and (version not in names or version == self.default):
                 raise ServingError(
                     f"model {self.name}: its {role} {version} must be one of its versions other "
@@ -96,7 +104,7 @@ class WantedModel:
         self.version(version)
         if version == self.default:
             raise ServingError(f"{self.name} {version} is the default already")
-        return replace(self, default=version, previous=self.default, canary=None)
+        return replace(self, default=version, previous=self.default, canary=None, withdrawn=None)
 
     def rolled_back(self) -> "WantedModel":
         """The previous default answers again; a canary ends.
@@ -108,7 +116,7 @@ class WantedModel:
             raise ServingError(
                 f"{self.name} has no previous default; `docsort models promote` names any version"
             )
-        return replace(self, default=self.previous, previous=None, canary=None)
+        return replace(self, default=self.previous, previous=None, canary=None, withdrawn=None)
 
     def with_canary(self, version: str, percent: int) -> "WantedModel":
         """The version answers ``percent`` of those who name none; with 0, it no longer does."""
@@ -119,7 +127,11 @@ class WantedModel:
             if version != self.canary_version:
                 raise ServingError(f"{self.name} {version} is no canary; nothing is to be ended")
             return replace(self, canary=None)
-        return replace(self, canary=Canary(version, percent))
+        return replace(self, canary=Canary(version, percent), withdrawn=None)
+
+    def with_canary_withdrawn(self) -> "WantedModel":
+        """The default answers its share too, until a canary is asked for again."""
+        return replace(self, canary=None, withdrawn=self.canary_version)
 
     def without(self, version: str) -> "WantedModel":
         """The same without a version that answers only those who name it."""
@@ -135,7 +147,8 @@ class WantedModel:
             )
         rest = tuple(known for known in self.versions if known.version != version)
         previous = None if version == self.previous else self.previous
-        return replace(self, versions=rest, previous=previous)
+        withdrawn = None if version == self.withdrawn else self.withdrawn
+        return replace(self, versions=rest, previous=previous, withdrawn=withdrawn)
 
 
 def find_model(wanted: Sequence[WantedModel], name: str) -> WantedModel:

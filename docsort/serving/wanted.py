@@ -172,6 +172,7 @@ def _content_of(model: WantedModel) -> dict[str, Any]:
         "default": model.default,
         "previous": model.previous,
         "canary": asdict(model.canary) if model.canary else None,
+        "withdrawn": model.withdrawn,
         "versions": versions,
     }
 
@@ -182,4 +183,11 @@ def _model_from(name: str, content: Mapping[str, Any]) -> WantedModel:
         for version, said in content["versions"].items()
     )
     canary = Canary(**content["canary"]) if content["canary"] else None
-    return WantedModel(name, content["default"], versions, content["previous"], canary)
+    return WantedModel(
+        name,
+        content["default"],
+        versions,
+        content["previous"],
+        canary,
+        content.get("withdrawn"),  # earlier files lack it
+    )

@@ -60,6 +60,16 @@ class Watch:
         if not self.proved_workers(name, version.version):
             self.prove(read_archive(self.store / version.file))
 
+    def try_to_ensure(self, name: str, version: WantedVersion) -> tuple[bool, str | None]:
+        """Whether a proved worker was ready, and why none is now: None where there is one."""
+        try:
+            if self.proved_workers(name, version.version):
+                return True, None
+            self.prove(read_archive(self.store / version.file))
+        except (DocsortError, OSError) as error:
+            return False, str(error)
+        return False, None
+
     def proved_workers(self, name: str, version: str) -> set[int]:
         """Process ids of a version's ready workers that gave the golden answers."""
         ready = self.api.ready_workers(name, version)

@@ -100,6 +100,7 @@ def test_list(models: Models, own_store: Path) -> None:
         "version": "1.0",
         "default": True,
         "canary_percent": 0,
+        "canary_withdrawn": False,
         "workers": 1,
         "ready": True,
         "registered": known["registered"],

@@ -3,13 +3,17 @@
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from docsort.core.errors import ServingError
+from docsort.commands.models import _role
+from docsort.core.errors import ServingError, StorageError
 from docsort.core.golden import read_golden
+from docsort.serving.canaries import GONE_FOR_S, MAX_LOSSES
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.mar import ArchiveInfo
 from docsort.serving.nginx import Share
@@ -27,6 +31,7 @@ class FakeApi(TorchServeApi):
     def __init__(self, bundles: dict[str, Path]) -> None:
         self.bundles = bundles
         self.default = ""
+        self.workers = {"1.0": {10}, "2.0": {10}}
 
     def register(self, file: str, name: str, version: str, settings: ServeSettings) -> None:
         pass
@@ -35,7 +40,7 @@ class FakeApi(TorchServeApi):
         self.default = version
 
     def ready_workers(self, name: str, version: str) -> set[int]:
-        return {10}
+        return set(self.workers[version])
 
     def scores(self, info: ArchiveInfo, texts: Sequence[str]) -> np.ndarray:
         golden = read_golden(self.bundles[info.version])
@@ -55,10 +60,28 @@ class FakeFront(ExternalFront):
             raise failure
 
 
-@pytest.mark.parametrize("error", [ServingError("refused"), OSError(28, "No space left")])
-def test_a_promotion_that_fails_is_undone(
-    tiny_bundle: Path, other_bundle: Path, store: Path, tmp_path: Path, error: Exception
-) -> None:
+@dataclass
+class Scene:
+    """tiny 1.0 by default, with 2.0 as a canary of 10 %, and all that the rollout told."""
+
+    rollout: Rollout
+    api: FakeApi
+    front: FakeFront
+    store: Path
+    reports: list[str]
+
+    def is_shared(self) -> bool:
+        """Whether Nginx gives the canary its share; it does so as long as it is wanted to."""
+        (tiny,) = read_wanted(self.store)
+        (_, second) = self.rollout.list()
+        shared = self.front.shares == [Share("tiny", "2.0", 10)]
+        assert shared == (tiny.canary_version == "2.0") == (second["canary_percent"] == 10)
+        assert shared == (tiny.withdrawn is None) == (not second["canary_withdrawn"])
+        return shared
+
+
+@pytest.fixture
+def scene(tiny_bundle: Path, other_bundle: Path, store: Path, tmp_path: Path) -> Scene:
     own_store = Path(shutil.copytree(store, tmp_path / "store"))
     run_dir = RunDir(tmp_path / "run", lock=os.open(tmp_path / "lock", os.O_CREAT))
     run_dir.make_folders()
@@ -71,6 +94,13 @@ def test_a_promotion_that_fails_is_undone(
     rollout.begin(api)
     rollout.load_others()
     rollout.canary("tiny", "2.0", 10)
+    return Scene(rollout, api, front, own_store, reports)
+
+
+@pytest.mark.parametrize("error", [ServingError("refused"), OSError(28, "No space left")])
+def test_a_promotion_that_fails_is_undone(scene: Scene, error: Exception) -> None:
+    rollout, api, front, own_store = scene.rollout, scene.api, scene.front, scene.store
+    reports = scene.reports
     before = (read_wanted(own_store), rollout.list(), api.default, front.shares)
     assert before[2:] == ("1.0", [Share("tiny", "2.0", 10)])
 
@@ -92,3 +122,89 @@ def test_a_promotion_that_fails_is_undone(
     front.failures = [error]
     rollout.load_others()  # in a thread whose exceptions nobody reads
     assert reports[-1] == str(error)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Its one number is the time, in seconds."""
+    now = [1000.0]
+    monkeypatch.setattr("docsort.serving.rollout.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_a_canary_without_workers_gives_its_share_back(scene: Scene, clock: list[float]) -> None:
+    scene.api.workers["2.0"] = set()
+    scene.rollout.follow_canaries()
+    clock[0] += GONE_FOR_S - 1
+    scene.rollout.follow_canaries()
+    assert scene.is_shared()
+    clock[0] += 1
+    scene.rollout.follow_canaries()
+    assert not scene.is_shared()
+    said = "the canary tiny 2.0 is withdrawn: tiny 2.0 has no worker that is ready"
+    assert scene.reports[-1] == said
+    assert _role(scene.rollout.list()[1]) == "if named; canary withdrawn"
+
+    clock[0] += 100
+    scene.api.workers["2.0"] = {11}
+    scene.rollout.follow_canaries()
+    assert not scene.is_shared()
+    assert scene.reports[-1] == said
+    scene.rollout.canary("tiny", "2.0", 10)
+    scene.rollout.follow_canaries()
+    assert scene.is_shared()
+
+
+def test_a_canary_whose_workers_end_again_and_again(scene: Scene, clock: list[float]) -> None:
+    for pid in range(11, 11 + MAX_LOSSES):
+        assert scene.is_shared()
+        scene.api.workers["2.0"] = {pid}
+        scene.rollout.follow_canaries()
+        clock[0] += 2
+    assert not scene.is_shared()
+    assert "end again and again" in scene.reports[-1]
+
+
+def test_a_canarys_worker_that_comes_back_keeps_its_share(scene: Scene, clock: list[float]) -> None:
+    for pid in range(11, 20):
+        scene.api.workers["2.0"] = set()
+        scene.rollout.follow_canaries()
+        clock[0] += GONE_FOR_S - 1
+        scene.api.workers["2.0"] = {pid}
+        scene.rollout.follow_canaries()
+        clock[0] += 300
+    assert scene.is_shared()
+
+
+def test_a_canary_is_withdrawn_though_the_disk_is_full(
+    scene: Scene, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.api.workers["2.0"] = set()
+    scene.rollout.follow_canaries()
+    clock[0] += GONE_FOR_S
+    scene.front.failures = [StorageError("nginx.conf could not be written")]
+    scene.rollout.follow_canaries()
+    assert scene.rollout.list()[1]["canary_percent"] == 10
+    assert "is not withdrawn: nginx.conf could" in scene.reports[-1]
+
+    def full(wanted: object) -> None:
+        raise StorageError("no room")
+
+    monkeypatch.setattr(scene.rollout.file, "write", full)
+    scene.rollout.follow_canaries()
+    clock[0] += GONE_FOR_S
+    scene.rollout.follow_canaries()
+    assert scene.front.shares == []
+    assert scene.rollout.list()[1]["canary_withdrawn"]
+    assert scene.reports[-1] == "that could not be written down: no room"
+
+
+def test_a_canary_that_is_not_loaded_yet_is_not_given_up(scene: Scene, clock: list[float]) -> None:
+    scene.rollout.suspend()
+    scene.rollout.begin(scene.api)  # another TorchServe, which has the default alone
+    for _ in range(5):
+        scene.rollout.follow_canaries()
+        clock[0] += GONE_FOR_S
+    scene.rollout.load_others()
+    scene.rollout.follow_canaries()
+    assert scene.is_shared()

@@ -33,6 +33,16 @@ def test_a_canary_begins_changes_and_ends() -> None:
     assert begun.with_canary("2", 0) == MODEL
 
 
+def test_a_withdrawn_canary_is_remembered_until_a_later_change() -> None:
+    withdrawn = MODEL.with_canary("2", 10).with_canary_withdrawn()
+    assert withdrawn == replace(MODEL, withdrawn="2")
+    assert withdrawn.with_canary("2", 10) == MODEL.with_canary("2", 10)
+    assert withdrawn.promoted("3") == MODEL.promoted("3")
+    assert withdrawn.promoted("3").rolled_back().withdrawn is None
+    assert withdrawn.without("3").withdrawn == "2"
+    assert withdrawn.without("2") == MODEL.without("2")
+
+
 def test_what_retires_is_no_longer_gone_back_to() -> None:
     assert MODEL.without("3") == replace(MODEL, versions=(ONE, TWO))
     assert MODEL.promoted("2").without("1") == WantedModel("m", "2", (TWO, THREE))

@@ -298,7 +298,7 @@ def test_a_body_without_a_key_is_not_read(open_wall: Open, tmp_path: Path) -> No
 
 def test_no_one_is_asked_where_there_are_no_keys(open_wall: Open) -> None:
     config = (open_wall().run_dir.nginx_config).read_text()
-    assert "auth_request" not in config
+    assert "gatekeeper" not in config
 
 
 def test_requests_are_logged_where_one_is_told(open_wall: Open, tmp_path: Path) -> None:

@@ -80,6 +80,9 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
     write_wanted(tmp_path, wanted)
     assert read_wanted(tmp_path) == wanted
     assert json.loads((tmp_path / WANTED).read_text())["schema_version"] == 1
+    withdrawn = (wanted[0].with_canary_withdrawn(),)
+    write_wanted(tmp_path, withdrawn)
+    assert read_wanted(tmp_path) == withdrawn
 
 
 def test_one_supervisor_writes_it(tmp_path: Path) -> None:
