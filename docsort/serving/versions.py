@@ -124,9 +124,9 @@ class WantedModel:
         if version == self.default:
             raise ServingError(f"{self.name} {version} is the default, which answers all the rest")
         if percent == 0:
-            if version != self.canary_version:
+            if version not in (self.canary_version, self.withdrawn):
                 raise ServingError(f"{self.name} {version} is no canary; nothing is to be ended")
-            return replace(self, canary=None)
+            return replace(self, canary=None, withdrawn=None)
         return replace(self, canary=Canary(version, percent), withdrawn=None)
 
     def with_canary_withdrawn(self) -> "WantedModel":
@@ -137,8 +137,12 @@ class WantedModel:
         """The same without a version that answers only those who name it."""
         self.version(version)
         if version == self.default:
+            others = [known.version for known in self.versions if known.version != version]
+            first = "" if others else "register another version, "
             raise ServingError(
-                f"{self.name} {version} is the default; promote another version before it retires"
+                f"{self.name} {version} is the default, which answers all who name no version; "
+                f"{first}promote another version before it retires: docsort models promote "
+                f"{self.name} {others[-1] if others else 'VERSION'}"
             )
         if version == self.canary_version:
             raise ServingError(

@@ -39,6 +39,7 @@ def test_a_withdrawn_canary_is_remembered_until_a_later_change() -> None:
     assert withdrawn.with_canary("2", 10) == MODEL.with_canary("2", 10)
     assert withdrawn.promoted("3") == MODEL.promoted("3")
     assert withdrawn.promoted("3").rolled_back().withdrawn is None
+    assert withdrawn.with_canary("2", 0) == MODEL
     assert withdrawn.without("3").withdrawn == "2"
     assert withdrawn.without("2") == MODEL.without("2")
 
@@ -57,7 +58,11 @@ def test_what_retires_is_no_longer_gone_back_to() -> None:
         (lambda: MODEL.with_canary("2", 100), "--percent 100 is not accepted"),
         (lambda: MODEL.with_canary("2", -1), "--percent -1 is not accepted"),
         (lambda: MODEL.with_canary("2", 0), "m 2 is no canary"),
-        (lambda: MODEL.without("1"), "promote another version before it retires"),
+        (lambda: MODEL.without("1"), "before it retires: docsort models promote m 3"),
+        (
+            lambda: replace(MODEL, versions=(ONE,)).without("1"),
+            "; register another version, promote",
+        ),
         (lambda: MODEL.with_canary("2", 10).without("2"), "canary m 2 --percent 0"),
         (lambda: MODEL.with_version(TWO), "each named once"),
         (lambda: replace(MODEL, previous="1"), "its previous default 1 must be one of"),
