@@ -7,6 +7,7 @@ words by buildah, podman and podman-compose, for machines without a Docker engin
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from tests.serving.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker" / "compose.yaml"
+TLS = ROOT / "docker" / "compose.tls.yaml"
 PROJECT = "docsort-test"
 SERVICES = ("model", "nginx")
 READY_WITHIN_S = 240
@@ -50,8 +52,10 @@ class Engine:
         arguments = ["--target", target, "-t", f"docsort-{target}", "-f", "docker/Dockerfile", "."]
         self._check("build", *layers, *arguments)
 
-    def compose(self, *arguments: str) -> str:
-        return self._check("compose", "-p", PROJECT, "-f", str(COMPOSE), *arguments)
+    def compose(self, *arguments: str, tls: bool = False) -> str:
+        files = [str(COMPOSE), *([str(TLS)] if tls else [])]
+        options = [word for file in files for word in ("-f", file)]
+        return self._check("compose", "-p", PROJECT, *options, *arguments)
 
     def container(self, service: str) -> str:
         """Its name; podman-compose writes it with underscores."""
@@ -97,13 +101,16 @@ class Stack:
     url: str
     port: int
     secret: str
+    folder: Path  # its content is for containers to read
 
-    def wait_until_ready(self) -> dict[str, Any]:
-        """What /readyz says once it is ready."""
+    def wait_until_ready(self, certificate: Path | None = None) -> dict[str, Any]:
+        """What /readyz says once it is ready; over TLS where there is a certificate."""
+        url = self.url.replace("http:", "https:") if certificate else self.url
+        trust = ssl.create_default_context(cafile=certificate)
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             try:
-                answer = httpx.get(f"{self.url}/readyz")
+                answer = httpx.get(f"{url}/readyz", verify=trust)
                 if answer.status_code == 200:
                     found: dict[str, Any] = answer.json()
                     return found
@@ -154,6 +161,6 @@ def stack(
     engine.compose("down", "-v")
     try:
         engine.compose("up", "-d")
-        yield Stack(engine, f"http://127.0.0.1:{port}", port, secret)
+        yield Stack(engine, f"http://127.0.0.1:{port}", port, secret, folder)
     finally:
         engine.compose("down", "-v")

@@ -1,11 +1,16 @@
 """The containers, for real: they classify, survive a restart, and are as shut in as is said."""
 
 import json
+import os
+import ssl
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from docsort.serving.keys import add_key, remove_key
 from tests.docker.conftest import ROOT, SERVICES, Stack
+from tests.serving.conftest import make_certificate
 
 pytestmark = pytest.mark.timeout(1800)  # the first build fetches torch
 TRAINING = ["pytorch_lightning", "pandas", "sklearn", "datasets", "hydra", "matplotlib", "scipy"]
@@ -160,3 +165,33 @@ def test_the_same_versions_serve_after_a_restart_of_each(stack: Stack) -> None:
     stack.engine.do("start", stack.engine.container("model"))  # as its restart policy does
     assert stack.wait_until_ready() == before
     assert classify(stack).status_code == 200
+
+
+def test_tls_and_api_keys_by_their_own_compose_file(stack: Stack) -> None:
+    """The last: from here on the stack speaks TLS."""
+    certificate, key = make_certificate(stack.folder)
+    keys = stack.folder / "keys"
+    keys.mkdir()
+    secret = add_key(keys / "keys.txt", "alice")
+    os.chown(key, 10001, 10001)
+    given = {"TLS_CERTIFICATE": certificate, "TLS_KEY": key, "DOCSORT_KEYS": keys}
+    environment = {**stack.engine.environment, **{k: str(v) for k, v in given.items()}}
+    replace(stack.engine, environment=environment).compose("up", "-d", tls=True)
+    stack.wait_until_ready(certificate)
+
+    def classify(key: str) -> httpx.Response:
+        url = stack.url.replace("http:", "https:") + "/predictions/tiny"
+        trust = ssl.create_default_context(cafile=certificate)
+        return httpx.post(
+            url, json={"text": "a bank"}, headers={"X-Api-Key": key}, verify=trust, timeout=60
+        )
+
+    assert classify(secret).json()["model"] == {"name": "tiny", "version": "1.0"}
+    assert classify("other").json()["error"]["type"] == "unauthorized"
+    # the folder is mounted, so that another key counts at once
+    remove_key(keys / "keys.txt", "alice")
+    assert classify(secret).status_code == 401
+    assert classify(add_key(keys / "keys.txt", "bob")).status_code == 200
+    assert stack.engine.sh("nginx", "nginx-entry health").returncode == 0
+    for service in SERVICES:
+        assert secret not in stack.engine.do("logs", stack.engine.container(service))

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
-from tests.serving.conftest import free_port
+from tests.serving.conftest import free_port, make_certificate
 
 PLAIN = {"Content-Type": "text/plain"}
 PATH = "/predictions/tiny"
@@ -85,14 +84,7 @@ def open_wall(tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "server.crt", folder / "server.key"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    command += " -subj /CN=docsort -addext subjectAltName=IP:127.0.0.1"
-    files = ["-out", str(certificate), "-keyout", str(key)]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return certificate, key
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_every_answer_has_an_id_and_forbids_what_it_never_needs(open_wall: Open) -> None:
