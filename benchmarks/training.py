@@ -4,7 +4,8 @@
 
 FOLDER holds train.csv and test.csv with the columns text and label. All train all-MiniLM-L6-v2 on
 the same seeded documents, cut at 512 tokens, in batches of 16, at the same rate, for the same
-epochs. The Trainer needs accelerate, which docsort does not: pip install accelerate.
+epochs. The Trainer needs accelerate, which docsort does not:
+pip install --constraint constraints.txt --editable '.[bench]'
 """
 
 import argparse
@@ -32,6 +33,8 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.utils import is_accelerate_available
 
 from benchmarks.machine import describe
 from docsort.core.pretrained import locate
@@ -80,6 +83,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=800)
     parser.add_argument("--epochs", type=int, default=2)
     arguments = parser.parse_args()
+    if not is_accelerate_available():
+        parser.error("the Trainer needs accelerate; install docsort[bench]")
     about = describe()
     with tempfile.TemporaryDirectory() as name:
         documents = Documents(arguments.data, arguments.documents, arguments.epochs, Path(name))
@@ -159,9 +164,20 @@ def trainer(documents: Documents, best: bool) -> Measured:
     )
     collate = DataCollatorWithPadding(documents.tokenizer)
     run = Trainer(model, settings, data_collator=collate, train_dataset=documents.train)  # type: ignore[arg-type]
+    if best:
+        _check_best(run, model)
     started = time.perf_counter()
     run.train()
     return _rate(documents, time.perf_counter() - started), _accuracy(model, documents)
+
+
+def _check_best(run: Trainer, model: BertForSequenceClassification) -> None:
+    """Settings change names between versions: see that these are in effect."""
+    sampler = run._get_train_sampler()
+    assert isinstance(sampler, LengthGroupedSampler), sampler
+    attention = model.bert.encoder.layer[0].attention.self
+    assert attention.dropout.p == 0.0, attention
+    assert model.config._attn_implementation == "sdpa", model.config._attn_implementation
 
 
 def _model(documents: Documents, **changes: Any) -> BertForSequenceClassification:
