@@ -1,13 +1,14 @@
 """The same search three times: killed half-way and resumed, by joblib, and on a local Ray cluster.
 
-    python -m benchmarks.sweeps [--trials 12] [--folder FOLDER]
+    python -m benchmarks.sweeps [--trials 12] [--folder FOLDER] [data=csv data.train=FILE ...]
 
-On a small cut of library_docs. What is shown: trials by outcome, the best score, seconds, and how
-many trials ran at the same time at most.
+On a small cut of library_docs, or on what the settings at the end say. What is shown: trials by
+outcome, the best score, seconds, and how many trials ran at the same time at most.
 """
 
 import argparse
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,9 +25,12 @@ from benchmarks.machine import describe
 from docsort.sweeps.study import DATABASE, interrupted
 from docsort.sweeps.trial import open_storage
 
+SMALL = [
+    *("data=library_docs", "data.train_per_label=5", "data.val_share=0.05"),
+    *("data.test_share=0.05", "model.window=64", "model.max_windows=1"),
+]
 SEARCH = (
-    *("train", "-m", "sweep=optuna", "data=library_docs", "data.train_per_label=5"),
-    *("data.val_share=0.05", "data.test_share=0.05", "model.window=64", "model.max_windows=1"),
+    *("train", "-m", "sweep=optuna"),
     *("model.optimizer.lr=tag(log,interval(1e-6,1e-3))", "trainer.max_epochs=range(1,4)"),
     "hydra.sweeper.n_startup_trials=3",
 )
@@ -38,47 +42,52 @@ def main() -> None:
     """Run all three, print the table, write it and the JSON under benchmarks/results."""
     parser = argparse.ArgumentParser("python -m benchmarks.sweeps")
     parser.add_argument("--trials", type=int, default=12)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "sweeps")
+    parser.add_argument("--folder", type=Path, help="an empty one; the sweeps stay in it")
+    parser.add_argument("settings", nargs="*", default=SMALL)
     arguments = parser.parse_args()
-    about = describe()
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="sweeps-"))
+    if folder.is_dir() and any(folder.iterdir()):
+        parser.error(f"{folder} holds something: its sweeps would go on, and nothing be measured")
+    given = () if arguments.settings is SMALL else arguments.settings
+    command = ("python", "-m", "benchmarks.sweeps", "--trials", str(arguments.trials), *given)
+    about = {"command": shlex.join(command), "trials": arguments.trials, **describe()}
+    settings = [*arguments.settings, f"hydra.sweeper.n_trials={arguments.trials}"]
     jobs = f"hydra.launcher.n_jobs={PARALLEL_JOBS}"
     rows = {
-        "one by one, killed once": _killed_once(arguments.folder / "killed", arguments.trials),
+        "one by one, killed once": _killed_once(folder / "killed", settings, arguments.trials // 2),
         f"joblib, {PARALLEL_JOBS} jobs": _whole(
-            arguments.folder / "joblib", arguments.trials, "hydra/launcher=joblib", jobs
+            folder / "joblib", [*settings, "hydra/launcher=joblib", jobs]
         ),
         f"Ray, {PARALLEL_JOBS} jobs": _whole(
-            arguments.folder / "ray", arguments.trials, "hydra/launcher=ray", jobs
+            folder / "ray", [*settings, "hydra/launcher=ray", jobs]
         ),
     }
-    _write({"command": "python -m benchmarks.sweeps", "trials": arguments.trials, **about}, rows)
+    _write(about, rows)
 
 
-def _command(folder: Path, num_trials: int, *overrides: str) -> list[str]:
-    docsort = [sys.executable, "-m", "docsort", *SEARCH, *overrides]
-    return [*docsort, f"hydra.sweeper.n_trials={num_trials}", f"hydra.sweep.dir={folder}"]
+def _command(folder: Path, settings: list[str]) -> list[str]:
+    return [sys.executable, "-m", "docsort", *SEARCH, *settings, f"hydra.sweep.dir={folder}"]
 
 
-def _whole(folder: Path, num_trials: int, *overrides: str) -> dict[str, Any]:
+def _whole(folder: Path, settings: list[str]) -> dict[str, Any]:
     started = time.perf_counter()
-    subprocess.run(_command(folder, num_trials, *overrides), check=True)
+    subprocess.run(_command(folder, settings), check=True)
     return {"seconds": round(time.perf_counter() - started), **outcome(folder)}
 
 
-def _killed_once(folder: Path, num_trials: int) -> dict[str, Any]:
-    """SIGKILL while a trial runs, once half of them have ended; then the same command again."""
+def _killed_once(folder: Path, settings: list[str], trial: int) -> dict[str, Any]:
+    """SIGKILL once this trial has written a checkpoint; then the same command again."""
     started = time.perf_counter()
-    with subprocess.Popen(_command(folder, num_trials)) as sweep:
-        while not (folder / str(num_trials // 2) / "checkpoints").is_dir():
+    with subprocess.Popen(_command(folder, settings)) as sweep:
+        while not any((folder / str(trial) / "checkpoints").glob("*.ckpt")):
             if sweep.poll() is not None:
                 raise SystemExit("the sweep ended before it could be killed")
-            time.sleep(0.1)
+            time.sleep(0.05)
         sweep.send_signal(signal.SIGKILL)
     before = outcome(folder)
     print(f"killed with {before['outcomes']}", flush=True)
-    return {"before the kill": before, **_whole(folder, num_trials)} | {
-        "seconds": round(time.perf_counter() - started)
-    }
+    after = _whole(folder, settings)
+    return {**after, "seconds": round(time.perf_counter() - started), "before the kill": before}
 
 
 def outcome(folder: Path) -> dict[str, Any]:
