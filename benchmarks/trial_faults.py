@@ -72,7 +72,7 @@ def main() -> None:
             "does a prediction. Failed requests are those that clients saw, none was sent again "
             "but where an idle connection was closed.",
             f"The canary that crash-loops: {said[0]}.",
-            *(f"Asked to {change}: {answer}" for change, answer in refusals.items()),
+            *(f"{change.capitalize()}: {answer}." for change, answer in refusals.items()),
         ],
     )
 
@@ -107,7 +107,7 @@ def _on_full_disks(
                 lambda: fill_for_a_while(disks.ask_for_room_in_the_store, disks.disks.store),
             ),
         ]
-        return outcomes, disks.said
+        return outcomes, {k: v.replace(f"{folder}/", "") for k, v in disks.said.items()}
 
 
 def _parser() -> argparse.ArgumentParser:
