@@ -18,7 +18,7 @@ from rich.progress import track
 
 from docsort.commands.prediction_columns import prediction_columns
 from docsort.core.bundle import Bundle, Calibration
-from docsort.core.disk import whole_file
+from docsort.core.disk import whole_file, write_whole
 from docsort.core.probabilities import Task, to_probabilities
 from docsort.core.scorer import Scorer
 from docsort.core.windows import Receipt
@@ -119,5 +119,4 @@ def write_predictions(path: Path, outcome: Outcome, scorer: Scorer) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """JSON for people too: indented, in the given order."""
-    with whole_file(path) as stream:
-        stream.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -4,7 +4,6 @@ Knows nothing about scoring; a part is a numbered Arrow table.
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from docsort.core.bundle import MANIFEST, Bundle
+from docsort.core.disk import whole_file, write_whole
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
 
@@ -38,7 +38,7 @@ class ScoreParts:
         self.folder.mkdir(parents=True, exist_ok=True)
         said = self.folder / "job.json"
         if not said.exists():
-            _replace(said, job.encode())
+            write_whole(said, job)
         elif said.read_text(encoding="utf-8") != job:
             raise DataError(
                 f"{self.folder} belongs to another input, bundle or column; remove it to start anew"
@@ -48,9 +48,8 @@ class ScoreParts:
         return self._path(chunk).exists()
 
     def write(self, chunk: int, table: pa.Table) -> None:
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        _replace(self._path(chunk), sink.getvalue())
+        with whole_file(self._path(chunk)) as stream:
+            pq.write_table(table, stream)
 
     def read(self, chunk: int) -> pa.Table:
         return pq.read_table(self._path(chunk))
@@ -61,9 +60,3 @@ class ScoreParts:
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk:08d}.parquet"
-
-
-def _replace(path: Path, content: bytes | pa.Buffer) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
-from docsort.core.disk import full_disk_as_error
+from docsort.core.disk import full_disk_as_error, write_whole
 from docsort.core.errors import BundleError
 from docsort.core.hashing import file_sha256
 from docsort.core.linear import LinearModel
@@ -266,10 +266,7 @@ def seal(folder: Path, manifest: Manifest) -> None:
     }
     content = {"schema_version": SCHEMA_VERSION, **asdict(manifest), "files": files}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
-    # renamed into place: a bundle that was whole stays whole
-    partial = folder.with_name(f".{folder.name}.{MANIFEST}")
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, folder / MANIFEST)
+    write_whole(folder / MANIFEST, text + "\n")
 
 
 @contextmanager

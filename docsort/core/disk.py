@@ -13,16 +13,21 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A new file that takes the place of ``path`` when the block ends without an error.
+
+    A reader, and a machine that loses power, finds the old file or the new one. One process at a
+    time may write a file.
 
     Raises:
         StorageError: the disk is full; what stood at ``path`` before still stands there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # always the same name, so that what a kill leaves behind is overwritten next time
     partial = path.with_name(f".{path.name}.partial")
     try:
         with full_disk_as_error(path), partial.open("wb") as stream:
+            os.fchmod(stream.fileno(), mode)
             yield stream
             # else a power cut may leave the new name with nothing in it
             stream.flush()
@@ -31,6 +36,18 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """``whole_file`` for content that is at hand. Raises StorageError."""
+    with whole_file(path, mode) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_if_changed(path: Path, content: str) -> None:
+    """The same, but for a file that says so already: a full disk takes no second copy of it."""
+    if not path.exists() or path.read_text(encoding="utf-8") != content:
+        write_whole(path, content)
 
 
 @contextmanager

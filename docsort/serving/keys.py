@@ -12,8 +12,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from docsort.core.disk import write_whole
 from docsort.core.errors import ConfigError
-from docsort.serving.atomic import write_atomically
 from docsort.serving.mar import NAME, NAME_RULE
 
 _PREFIX = "docsort_"  # so that scanners for leaked secrets can know one
@@ -97,4 +97,4 @@ class KeyRing:
 def _write(file: Path, hashes: dict[str, str]) -> None:
     text = "".join(f"{name} {kept}\n" for name, kept in hashes.items())
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o644
-    write_atomically(file, "# docsort's API keys: names and SHA-256 of keys\n" + text, mode)
+    write_whole(file, "# docsort's API keys: names and SHA-256 of keys\n" + text, mode)

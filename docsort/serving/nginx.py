@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from docsort.core.disk import write_whole
 from docsort.core.errors import ServingError, StorageError
-from docsort.serving.atomic import write_atomically
 from docsort.serving.child import Child
 from docsort.serving.error_pages import error_pages
 from docsort.serving.page import page_policy, render_page
@@ -70,7 +70,7 @@ def write_config(
         shares=shares,
         generation=generation,
     )
-    write_atomically(run_dir.nginx_config, text, _GROUP_MAY_READ)
+    write_whole(run_dir.nginx_config, text, _GROUP_MAY_READ)
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def put_back(run_dir: RunDir) -> Iterator[None]:
             # what went wrong at first is what is raised
             with suppress(OSError, StorageError):
                 if config.read_bytes() != before:
-                    write_atomically(config, before, _GROUP_MAY_READ)
+                    write_whole(config, before, _GROUP_MAY_READ)
         raise
 
 
@@ -96,7 +96,7 @@ def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:
     """
     for source, target in ((certificate, run_dir.tls_certificate), (key, run_dir.tls_key)):
         if not target.exists():
-            write_atomically(target, source.read_bytes(), _GROUP_MAY_READ)
+            write_whole(target, source.read_bytes(), _GROUP_MAY_READ)
 
 
 def check_config(program: str, run_dir: RunDir) -> None:

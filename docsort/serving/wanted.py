@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from docsort.core.disk import write_whole
 from docsort.core.errors import ServingError
-from docsort.serving.atomic import write_atomically
 from docsort.serving.mar import ArchiveInfo, read_archive
 from docsort.serving.store import archives_in, clear_staging, newest_of_each
 from docsort.serving.versions import Canary, WantedModel, WantedVersion
@@ -161,7 +161,7 @@ def write_wanted(store: Path, wanted: Sequence[WantedModel]) -> None:
     """Replace the store's wanted state, whole or not at all."""
     models = {model.name: _content_of(model) for model in wanted}
     content = {"schema_version": _SCHEMA_VERSION, "models": models}
-    write_atomically(store / WANTED, json.dumps(content, indent=2) + "\n")
+    write_whole(store / WANTED, json.dumps(content, indent=2) + "\n")
 
 
 def _content_of(model: WantedModel) -> dict[str, Any]:

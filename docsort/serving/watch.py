@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from docsort.core.disk import write_if_changed
 from docsort.core.errors import DocsortError, ServingError
 from docsort.core.golden import check_golden
-from docsort.serving.atomic import write_if_changed
 from docsort.serving.mar import ArchiveInfo, read_archive, unpack_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import TorchServeApi

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from docsort.serving.atomic import write_if_changed
+from docsort.core.disk import write_if_changed
 from docsort.serving.error_pages import ErrorPage
 from docsort.serving.openapi import openapi
 from docsort.serving.page import render_page
