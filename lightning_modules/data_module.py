@@ -14,6 +14,8 @@ from docsort.core.errors import ConfigError
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, WindowPlan
 from docsort.data.corpus import Corpus
+from docsort.data.labels import label_pairs
+from docsort.data.splits import sample
 from docsort.data.targets import as_targets
 from lightning_modules.sampler import SimilarLengthBatches
 
@@ -103,11 +105,9 @@ class DocumentDataModule(pl.LightningDataModule):
         )
 
     def batches_by_length(self, max_documents: int) -> list[Batch]:
-        """Training documents, each once, in batches of similar length; so many at most, drawn."""
+        """Training documents, each once, in batches of similar length; about so many at most."""
         train = self.splits["train"]
-        if len(train) > max_documents:
-            drawn = np.random.default_rng(self._seed).permutation(len(train))[:max_documents]
-            train = train.select(np.sort(drawn))
+        train = train.select(sample(label_pairs(train), max_documents, self._seed))
         order = np.argsort(train.with_format("numpy")["num_tokens"][:], kind="stable")
         size = self.batch_size * EVAL_BATCH_FACTOR
         starts = range(0, len(order), size)

@@ -16,7 +16,8 @@ from rich.progress import track
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 
-# It is fitted on so many at most, drawn evenly: enough to begin with, and a minute on two cores.
+# It is fitted on about so many at most, of every label some: enough to begin with, and a minute on
+# two cores.
 MAX_DOCUMENTS = 2000
 # scikit-learn's C=1: half the squared norm of the weights, over the number of documents
 INVERSE_PENALTY = 1.0

@@ -15,6 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
+from docsort.core.disk import remove_partials
 from docsort.core.errors import StoppedError
 from lightning_modules.stop_signals import StopSignals
 
@@ -36,6 +37,9 @@ class Snapshots(Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._signals.watch()
+        if trainer.is_global_zero:
+            for file in (self._file, self._file.with_name(BEST)):
+                remove_partials(file)
         self._since = time.monotonic()
 
     def on_train_batch_end(

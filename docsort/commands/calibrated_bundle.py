@@ -1,5 +1,6 @@
 """A trained module to a bundle: all calibration is fitted on validation, then all is written."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from docsort.data.corpus import Corpus
 from docsort.report.calibration import fit_mixture, fit_temperature, tune_thresholds
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.fit import Fitted
+
+# of the linear model's confidence: another machine's rounding must not change who answers
+MARGIN = 1e-3
 
 
 def calibrated_bundle(
@@ -53,6 +57,19 @@ def calibrated_bundle(
         manifest,
         classifier,
         module.tokenizer,
-        golden_texts(corpus),
+        golden_texts(corpus, _near_no_threshold(linear, cascade)),
         linear if calibration.uses_linear else None,
     )
+
+
+def _near_no_threshold(linear: LinearModel, cascade: Cascade | None) -> Callable[[str], bool]:
+    """Whether a document is answered by the same model on every machine."""
+    if cascade is None:
+        return lambda _: True
+    threshold = cascade.threshold
+
+    def is_clear(text: str) -> bool:
+        confidence = float(linear.evidence([text], "single_label").exp().max())
+        return abs(confidence - threshold) > MARGIN
+
+    return is_clear

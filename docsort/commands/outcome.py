@@ -47,6 +47,12 @@ class Outcome:
         """fp32 (D, C)."""
         return to_probabilities(self.logits_DC, self.task, temperature).numpy()
 
+    def _uncalibrated_DC(self, temperature: float) -> np.ndarray:
+        """At temperature 1; what the linear model answered alone never had one."""
+        by_linear_D = np.array([receipt.answered_by == "linear" for receipt in self.receipts])
+        calibrated_DC = self.probabilities_DC(temperature)
+        return np.where(by_linear_D[:, None], calibrated_DC, self.probabilities_DC(1.0))
+
     def where(self, chosen: np.ndarray) -> "Outcome":
         """Only the documents where bool (D,) ``chosen`` is true."""
         places = np.flatnonzero(chosen)
@@ -66,7 +72,7 @@ class Outcome:
             "labels": bundle.labels,
             "truth": self.truth,
             "probabilities": self.probabilities_DC(calibration.temperature),
-            "uncalibrated_probabilities": self.probabilities_DC(1.0),
+            "uncalibrated_probabilities": self._uncalibrated_DC(calibration.temperature),
             "temperature": calibration.temperature,
             "thresholds": calibration.thresholds,
             "linear_weight": calibration.linear_weight,

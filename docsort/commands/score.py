@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from docsort.commands.prediction_columns import prediction_columns
 from docsort.commands.score_parts import ScoreParts, job_of
+from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import DataError
 from docsort.core.scorer import Scorer
 from docsort.data.plain_files import PlainFile, read_plain
@@ -82,7 +83,7 @@ def _predictions(scorer: Scorer, texts: list[str]) -> pa.Table:
 def _join(source: PlainFile, output: Path, parts: ScoreParts) -> None:
     partial = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with row_writer(output)(partial) as write:
+        with full_disk_as_error(output), row_writer(output)(partial) as write:
             for chunk, rows in enumerate(source.chunks(CHUNK_ROWS)):
                 write(_side_by_side(rows, parts.read(chunk)))
         os.replace(partial, output)

@@ -15,6 +15,9 @@ from docsort.core.disk import whole_file, write_whole
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
 
+# To be raised when prediction_columns.py gives other columns.
+COLUMNS_VERSION = 2
+
 
 def job_of(source: Path, text_column: str, bundle: Bundle, chunk_rows: int) -> str:
     """What must be the same for a stopped run to go on.
@@ -26,6 +29,7 @@ def job_of(source: Path, text_column: str, bundle: Bundle, chunk_rows: int) -> s
         "text_column": text_column,
         "bundle": file_sha256(bundle.path / MANIFEST),
         "rows": chunk_rows,
+        "columns": COLUMNS_VERSION,
     }
     return json.dumps(job, sort_keys=True)
 

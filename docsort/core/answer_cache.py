@@ -5,6 +5,7 @@ It holds hashes of documents, never their text. Knows neither how answers come a
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 from docsort.core.scorer import Prediction
@@ -29,7 +30,9 @@ class AnswerCache:
     def keep(self, text: str, answer: Prediction) -> None:
         """Keep an answer, and let go of the one that was asked for longest ago."""
         if self._size:
-            self._answers[_key(text)] = answer
+            # a copy: a row of the batch's probabilities would keep all of them in memory
+            own = replace(answer, probabilities=answer.probabilities.copy())
+            self._answers[_key(text)] = own
             if len(self._answers) > self._size:
                 self._answers.popitem(last=False)
 

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
-from docsort.core.disk import full_disk_as_error, write_whole
+from docsort.core.disk import full_disk_as_error, remove_partials, write_whole
 from docsort.core.errors import BundleError
 from docsort.core.hashing import file_sha256
 from docsort.core.linear import LinearModel
@@ -259,6 +259,7 @@ def write_model(
 
 def seal(folder: Path, manifest: Manifest) -> None:
     """Write ``bundle.json`` with the sizes and hashes of all files that lie there now."""
+    remove_partials(folder / MANIFEST)
     files = {
         str(file.relative_to(folder)): {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
         for file in sorted(folder.rglob("*"))

@@ -1,7 +1,9 @@
 """Files that are written whole or not at all, and the errors of a disk that can't take them."""
 
 import errno
+import glob
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,36 +11,47 @@ from typing import BinaryIO
 
 from docsort.core.errors import StorageError
 
+_PARTIAL = ".partial"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def whole_file(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
+def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """A new file that takes the place of ``path`` when the block ends without an error.
 
-    A reader, and a machine that loses power, finds the old file or the new one. One process at a
-    time may write a file.
+    A reader, and a machine that loses power, finds the old file or the new one; several threads and
+    processes may write it at once, and the last one stays. ``mode``: the file's permissions, whose
+    default is the umask's.
 
     Raises:
         StorageError: the disk is full; what stood at ``path`` before still stands there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # always the same name, so that what a kill leaves behind is overwritten next time
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with full_disk_as_error(path), partial.open("wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            yield stream
-            # else a power cut may leave the new name with nothing in it
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
+        with full_disk_as_error(path):
+            descriptor = os.open(partial, flags, 0o666 if mode is None else mode)
+            with os.fdopen(descriptor, "wb") as stream:
+                if mode is not None:
+                    os.fchmod(descriptor, mode)  # whatever the umask says
+                yield stream
+                # else a power cut may leave the new name with nothing in it
+                stream.flush()
+                os.fsync(descriptor)
+            os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
 
 
-def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+def remove_partials(path: Path) -> None:
+    """Remove what killed processes left of ``path``; only where nobody is writing it."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """``whole_file`` for content that is at hand. Raises StorageError."""
     with whole_file(path, mode) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
@@ -47,7 +60,7 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o644) -> None:
 def write_if_changed(path: Path, content: str) -> None:
     """The same, but for a file that says so already: a full disk takes no second copy of it."""
     if not path.exists() or path.read_text(encoding="utf-8") != content:
-        write_whole(path, content)
+        write_whole(path, content, 0o644)
 
 
 @contextmanager

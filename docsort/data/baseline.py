@@ -17,11 +17,10 @@ from threadpoolctl import threadpool_limits
 from docsort.core.linear import WORD_PATTERN, LinearModel, term_hash
 from docsort.core.probabilities import Task
 from docsort.data.labels import LabelPairs
-from docsort.data.splits import few_per_label
+from docsort.data.splits import sample
 from docsort.data.targets import as_targets
 
 MAX_DOCUMENTS = 20_000
-MIN_OF_EACH_LABEL = 10
 MAX_FEATURES = 200_000
 BATCH_DOCUMENTS = 10_000
 
@@ -62,7 +61,8 @@ class LinearBaseline:
         truth_DC = _indicators(labels, tuple(label_names), task)
         num_given = len(truth_DC)
         document_P, code_P = np.nonzero(truth_DC)
-        chosen = _sample(LabelPairs(document_P, code_P, tuple(label_names), num_given))
+        pairs = LabelPairs(document_P, code_P, tuple(label_names), num_given)
+        chosen = sample(pairs, MAX_DOCUMENTS, seed=0)
         truth_DC = truth_DC[chosen]
         vectorizer = TfidfVectorizer(
             ngram_range=(1, 2),
@@ -132,14 +132,3 @@ def _indicators(
         targets = targets[:, None] == np.arange(len(names))
     truth_DC: npt.NDArray[np.bool_] = targets.astype(np.bool_)
     return truth_DC
-
-
-def _sample(pairs: LabelPairs) -> npt.NDArray[np.int64]:
-    """All positions, or at most MAX_DOCUMENTS: some of each label, the rest drawn evenly."""
-    if pairs.num_documents <= MAX_DOCUMENTS:
-        return np.arange(pairs.num_documents)
-    kept = few_per_label(pairs, MIN_OF_EACH_LABEL, seed=0)
-    others = np.setdiff1d(np.arange(pairs.num_documents), kept)
-    room = max(0, MAX_DOCUMENTS - len(kept))
-    drawn = np.random.default_rng(0).choice(others, size=room, replace=False)
-    return np.sort(np.concatenate([kept, drawn]))

@@ -16,6 +16,9 @@ from docsort.core.errors import DataError
 from docsort.data.labels import Ints, LabelPairs
 from docsort.data.naming import counted_names
 
+# A sample that lacked a label would teach that there is no such thing.
+MIN_SAMPLED = 10
+
 
 def share_out(
     labels: LabelPairs, cluster_D: Ints, shares: Mapping[str, float], seed: int
@@ -139,3 +142,17 @@ def few_per_label(labels: LabelPairs, keep: int, seed: int) -> Ints:
             for code in codes:
                 left[code] -= 1
     return np.sort(np.array(kept, dtype=np.int64))
+
+
+def sample(labels: LabelPairs, num: int, seed: int) -> Ints:
+    """Ascending positions: all, or about ``num``, drawn evenly but for MIN_SAMPLED of each label.
+
+    More than ``num`` where there are so many labels.
+    """
+    if labels.num_documents <= num:
+        return np.arange(labels.num_documents)
+    kept = few_per_label(labels, MIN_SAMPLED, seed)
+    others = np.setdiff1d(np.arange(labels.num_documents), kept)
+    room = max(0, num - len(kept))
+    drawn = np.random.default_rng(seed).choice(others, size=room, replace=False)
+    return np.sort(np.concatenate([kept, drawn]))

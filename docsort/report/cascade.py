@@ -2,10 +2,12 @@
 
 The error that this adds is at most the share of all documents that the linear model answers, and
 answers wrongly; whatever the encoder would have said. That share is bounded on documents which the
-linear model has not seen. Thresholds are tried in a fixed order, the strictest first, until one
-can't be shown to hold: so all before it hold together with the stated confidence, although the
-loosest of them is taken (fixed-sequence testing; Angelopoulos et al. 2021, "Learn then test",
-arXiv:2110.01052). It holds for documents like those, not for others.
+linear model has not seen: by cross-fitting, so the bound is strictly of models that learned from a
+part of the documents, and taken to hold for the one that learned from all. Thresholds are tried in
+a fixed order, the strictest first, until one can't be shown to hold: so all before it hold together
+with the stated confidence, although the loosest of them is taken (fixed-sequence testing;
+Angelopoulos et al. 2021, "Learn then test", arXiv:2110.01052). It holds for documents like those,
+not for others.
 """
 
 import numpy as np

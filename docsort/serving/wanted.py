@@ -161,7 +161,7 @@ def write_wanted(store: Path, wanted: Sequence[WantedModel]) -> None:
     """Replace the store's wanted state, whole or not at all."""
     models = {model.name: _content_of(model) for model in wanted}
     content = {"schema_version": _SCHEMA_VERSION, "models": models}
-    write_whole(store / WANTED, json.dumps(content, indent=2) + "\n")
+    write_whole(store / WANTED, json.dumps(content, indent=2) + "\n", 0o644)
 
 
 def _content_of(model: WantedModel) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """A full disk leaves what was there before, or nothing; never half of a file that looks whole."""
 
+import os
 import resource
+import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import torch
 
 from docsort.core.bundle import load_model, read_bundle
-from docsort.core.disk import whole_file
+from docsort.core.disk import remove_partials, whole_file, write_whole
 from docsort.core.errors import StorageError
 from docsort.core.golden import write_bundle
 from lightning_modules.checkpoint_io import WholeCheckpoints
@@ -46,6 +50,45 @@ def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError), whole_file(tmp_path / "some.txt") as stream:
         stream.write("no bytes")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_threads_may_write_one_file(tmp_path: Path) -> None:
+    path, together = tmp_path / "some.txt", Barrier(2)
+
+    def write(letter: str) -> None:
+        for _ in range(50):
+            with whole_file(path) as stream:
+                stream.write(letter.encode() * 1000)
+                together.wait()
+                stream.write(letter.encode() * 1000)
+            assert len(set(path.read_text(encoding="utf-8"))) == 1
+            together.wait()
+
+    with ThreadPoolExecutor() as threads:
+        for ended in [threads.submit(write, letter) for letter in "ab"]:
+            ended.result(timeout=60)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_are_the_umasks_unless_given(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_whole(tmp_path / "mine", "x")
+        write_whole(tmp_path / "all", "x", 0o644)
+    finally:
+        os.umask(before)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    assert modes == {"mine": 0o600, "all": 0o644}
+
+
+def test_what_a_kill_left_behind_goes(tmp_path: Path) -> None:
+    path, other = tmp_path / "last.ckpt", tmp_path / "other.ckpt"
+    unfinished = [whole_file(file) for file in (path, other)]
+    for writing in unfinished:
+        writing.__enter__()  # and never left, as by a process that is killed
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_partials(path)
+    assert [file.name.startswith(".other.ckpt.") for file in tmp_path.iterdir()] == [True]
 
 
 def test_a_checkpoint(tmp_path: Path) -> None:

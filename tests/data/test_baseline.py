@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from docsort.data import baseline
+from docsort.data import baseline, splits
 from docsort.data.baseline import LinearBaseline
 
 TEXTS = [f"{word} number {n}" for n in range(8) for word in ("cat", "dog", "cow")]
@@ -37,7 +37,7 @@ def test_a_label_on_every_document_is_certain() -> None:
 
 def test_a_large_table_is_sampled_with_all_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baseline, "MAX_DOCUMENTS", 12)
-    monkeypatch.setattr(baseline, "MIN_OF_EACH_LABEL", 2)
+    monkeypatch.setattr(splits, "MIN_SAMPLED", 2)
     texts = ["common word"] * 98 + ["strange thing"] * 2
     model = LinearBaseline.fit(texts, ["a"] * 98 + ["b"] * 2, ("a", "b"), "single_label")
     assert (model.num_given, model.num_fitted) == (100, 12)

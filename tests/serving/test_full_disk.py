@@ -13,11 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from docsort.serving.atomic import write_if_changed
 
 from benchmarks.crowd import Crowd
 from benchmarks.full_disks import FullDisks, full, on_small_disks
 from benchmarks.tiny_archives import TinyArchives
+from docsort.core.disk import write_if_changed
 from docsort.core.errors import StorageError
 from docsort.serving.control_client import ask
 from docsort.serving.nginx import Share, put_back, write_config
