@@ -3,8 +3,14 @@
 Knows neither TorchServe nor Nginx, nor what giving it up means.
 """
 
+import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+from docsort.core.errors import DocsortError
+from docsort.serving.versions import WantedModel
+from docsort.serving.watch import Watch
 
 # TorchServe starts a dead worker again at once, and then ever more slowly.
 GONE_FOR_S = 10.0
@@ -34,3 +40,41 @@ class CanaryHealth:
         elif gone_for_s >= GONE_FOR_S:
             return True
         return len(self._losses) == MAX_LOSSES and now - self._losses[0] < _WITHIN_S
+
+
+@dataclass
+class Canaries:
+    """The health of all canaries; ``report`` is given a line where one cannot be looked at."""
+
+    report: Callable[[str], None]
+    _health: dict[tuple[str, str], CanaryHealth] = field(default_factory=dict)
+    _unseen: dict[tuple[str, str], str] = field(default_factory=dict)  # why, as it was told
+
+    def hopeless(
+        self, watch: Watch, wanted: Sequence[WantedModel]
+    ) -> Iterator[tuple[str, str, str]]:
+        """Look at each in turn, and give name, version and why of those to give up.
+
+        A look that finds nothing out counts neither for a canary nor against it.
+        """
+        canaries = [(m.name, m.version(v)) for m in wanted if (v := m.canary_version)]
+        before, self._health = self._health, {}
+        for name, version in canaries:
+            key = (name, version.version)
+            health = before.get(key, CanaryHealth())
+            try:
+                had_worker, reason = watch.try_to_ensure(name, version)
+            except (DocsortError, OSError) as error:
+                self._health[key] = health
+                self._tell_unseen(key, str(error))
+                continue
+            self._unseen.pop(key, None)
+            if health.is_hopeless(had_worker, reason is None, time.monotonic()):
+                yield (*key, reason or "its workers end again and again")
+            else:
+                self._health[key] = health
+
+    def _tell_unseen(self, key: tuple[str, str], why: str) -> None:
+        if self._unseen.get(key) != why:
+            self.report(f"the canary {' '.join(key)} cannot be looked at: {why}")
+        self._unseen[key] = why

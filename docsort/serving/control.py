@@ -6,7 +6,7 @@ Who cannot enter the run directory cannot reach it. Knows no versions; control_c
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
@@ -56,14 +56,14 @@ class _Handler(BaseHTTPRequestHandler):
         what = self.path.removeprefix("/")
         try:
             arguments = self._arguments(what)
-            self._answer(200, {"answer": getattr(self.server.rollout, what)(**arguments)})
+            answer = getattr(self.server.rollout, what)(**arguments)
         except DocsortError as error:
             self._answer(409, {"error": str(error)})
-        except BrokenPipeError:
-            pass  # who asked has gone; what was asked for is done
         except Exception as error:
             self._answer(500, {"error": f"the supervisor failed: {error!r}"})
             raise
+        else:
+            self._answer(200, {"answer": answer})
 
     def _arguments(self, what: str) -> dict[str, Any]:
         if what not in ASKED:
@@ -82,8 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        # where who asked has gone, what was asked for is done all the same
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.end_headers()
+            self.wfile.write(body)
 
     def address_string(self) -> str:
         return "control"  # a unix socket's client has no address

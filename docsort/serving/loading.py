@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from docsort.core.errors import ServingError, StorageError
+from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.serving.mar import ArchiveInfo
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
@@ -30,7 +30,11 @@ def load(watch: Watch, info: ArchiveInfo, settings: ServeSettings) -> None:
 
 def _check_room(folder: Path, info: ArchiveInfo) -> None:
     """Of a full disk TorchServe says only that it failed. It unpacks an archive, and so do we."""
-    needed, free = 2 * info.path.stat().st_size, shutil.disk_usage(folder).free
+    try:
+        needed = 2 * info.path.stat().st_size
+    except OSError as error:  # it was read a moment ago
+        raise ArchiveError(f"{info.path} cannot be read any more: {error.strerror}") from error
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise StorageError(
             f"{info.name} {info.version} is not loaded: {folder} has {free} bytes free, and "

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from docsort.core.errors import DocsortError, ServingError
-from docsort.serving.canaries import CanaryHealth
+from docsort.serving.canaries import Canaries
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.loading import forget, hidden, load
 from docsort.serving.mar import read_archive
-from docsort.serving.nginx import Share
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
+from docsort.serving.standing import described, shares_of
 from docsort.serving.store import file_of, publish, staged
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel, WantedVersion, find_model
@@ -48,7 +48,8 @@ class Rollout:
         self._report = report
         self._watch: Watch | None = None
         self._loaded: Watch | None = None  # in whose TorchServe the others have been loaded too
-        self._canaries: dict[tuple[str, str], CanaryHealth] = {}
+        self._canaries = Canaries(report)
+        self._unwritten: str | None = None  # why the file lacks a withdrawn canary
         self._has_begun = False
         self._retiring: set[tuple[str, str]] = set()
         self._ending = threading.Event()
@@ -84,7 +85,7 @@ class Rollout:
             self._loaded = watch
             with self._changing:
                 watch.tell(self._wanted)
-                self._front.apply(self._shares(watch))
+                self._front.apply(shares_of(self._wanted, watch))
         except (DocsortError, OSError) as error:  # nobody reads this thread's exceptions
             self._report(str(error))
 
@@ -93,21 +94,15 @@ class Rollout:
         watch = self._watch
         if watch is None or watch is not self._loaded:
             return
-        wanted = [
-            (model.name, model.version(v)) for model in self._wanted if (v := model.canary_version)
-        ]
-        before = self._canaries
-        self._canaries = {}
-        for name, version in wanted:
-            key = (name, version.version)
-            health = self._canaries[key] = before.get(key, CanaryHealth())
+        if self._unwritten:
+            with self._changing:
+                if watch is self._watch:
+                    self._write_down(watch)
+        for name, version, reason in self._canaries.hopeless(watch, self._wanted):
             try:
-                had_worker, reason = watch.try_to_ensure(name, version)
-                if health.is_hopeless(had_worker, reason is None, time.monotonic()):
-                    del self._canaries[key]
-                    self._withdraw_canary(watch, *key, reason or "its workers end again and again")
+                self._withdraw_canary(watch, name, version, reason)
             except (DocsortError, OSError) as error:
-                self._report(f"the canary {name} {version.version} is not withdrawn: {error}")
+                self._report(f"the canary {name} {version} is not withdrawn: {error}")
 
     def _withdraw_canary(self, watch: Watch, name: str, version: str, reason: str) -> None:
         """Nginx first: where nothing can be written down, its share shall reach the default."""
@@ -118,16 +113,26 @@ class Rollout:
                 return
             self._wanted = _with(before, model.with_canary_withdrawn())
             try:
-                self._front.apply(self._shares(watch))
+                self._front.apply(shares_of(self._wanted, watch))
             except BaseException:
                 self._wanted = before
                 raise
             self._report(f"the canary {name} {version} is withdrawn: {reason}")
-            try:
-                watch.tell(self._wanted)
-                self.file.write(self._wanted)
-            except (DocsortError, OSError) as error:
+            self._write_down(watch)
+
+    def _write_down(self, watch: Watch) -> None:
+        """Have file and /readyz say what is wanted; the file is tried again at the next look."""
+        try:
+            self.file.write(self._wanted)
+            self._unwritten = None
+        except (DocsortError, OSError) as error:
+            if self._unwritten != str(error):
                 self._report(f"that could not be written down: {error}")
+            self._unwritten = str(error)
+        try:
+            watch.tell(self._wanted)  # what it cannot write now, its own next look does
+        except (DocsortError, OSError) as error:
+            self._report(f"/readyz does not name that yet: {error}")
 
     def suspend(self) -> None:
         """TorchServe is gone; changes are refused until the next one has begun."""
@@ -144,20 +149,7 @@ class Rollout:
 
     def list(self) -> list[dict[str, Any]]:
         """What is wanted and how it fares, a version each."""
-        return [
-            {
-                "name": model.name,
-                "version": version.version,
-                "default": version.version == model.default,
-                "canary_percent": model.canary_percent(version.version),
-                "canary_withdrawn": version.version == model.withdrawn,
-                **self._health_of(model.name, version.version),
-                "registered": version.registered,
-                "sha256": version.sha256,
-            }
-            for model in self._wanted
-            for version in model.versions
-        ]
+        return described(self._wanted, self._watch)
 
     def register(self, file: str, sha256: str | None) -> str:
         """Take an archive into the store and let it answer those who name its version.
@@ -204,7 +196,7 @@ class Rollout:
             model = find_model(self._wanted, name).with_canary(version, percent)
             if percent:
                 self._check_serves(watch, model, version)
-            self._commit(watch, model, lambda: self._front.apply(self._shares(watch)))
+            self._commit(watch, model, lambda: self._front.apply(shares_of(self._wanted, watch)))
         return f"{name} {version} answers {percent} % of the requests that name no version"
 
     def retire(self, name: str, version: str) -> str:
@@ -235,7 +227,7 @@ class Rollout:
 
         def act() -> None:
             watch.api.set_default(model.name, model.default)
-            self._front.apply(self._shares(watch))  # a canary has ended
+            self._front.apply(shares_of(self._wanted, watch))  # a canary has ended
 
         self._commit(watch, model, act)
         return f"{model.name} {model.default} answers all requests that name no version"
@@ -285,7 +277,7 @@ class Rollout:
         for model in before:
             if model.name == name:
                 parts.append(partial(watch.api.set_default, name, model.default))
-        parts.append(lambda: self._front.apply(self._shares(watch)))
+        parts.append(lambda: self._front.apply(shares_of(self._wanted, watch)))
         for part in parts:
             try:
                 part()
@@ -309,22 +301,6 @@ class Rollout:
             self._load(watch, version)
         except (DocsortError, OSError) as error:
             self._report(f"{version.file} is left out: {error}")
-
-    def _shares(self, watch: Watch) -> Sequence[Share]:
-        """Of the canaries that are loaded; one that is not leaves its share to the default."""
-        return [
-            Share(model.name, model.canary.version, model.canary.percent)
-            for model in self._wanted
-            if model.canary and watch.proved_workers(model.name, model.canary.version)
-        ]
-
-    def _health_of(self, name: str, version: str) -> dict[str, Any]:
-        try:
-            api = self._serving().api
-            workers, proved = api.ready_workers(name, version), self._serving().proved_workers
-            return {"workers": len(workers), "ready": bool(proved(name, version))}
-        except ServingError:
-            return {"workers": 0, "ready": False}
 
 
 def _with(wanted: Sequence[WantedModel], model: WantedModel) -> tuple[WantedModel, ...]:

@@ -88,9 +88,13 @@ class Supervisor:
             if self.remembers:
                 rollout.file.own()
             session = Session(self, run_dir, front, rollout)
-            with controlled(run_dir.control, rollout), ThreadPoolExecutor(1) as loader:
+            with (
+                controlled(run_dir.control, rollout),
+                ThreadPoolExecutor(1) as loader,
+                ThreadPoolExecutor(1) as looker,
+            ):
                 try:
-                    session.serve(loader)
+                    session.serve(loader, looker)
                 except StopRequested:
                     self.report("ending: finishing the requests in flight")
                 finally:
@@ -112,8 +116,11 @@ class Session:
     rollout: Rollout
     torchserve: Child | None = None
 
-    def serve(self, loader: Executor) -> None:
-        """Until told to stop: raises StopRequested, or ServingError."""
+    def serve(self, loader: Executor, looker: Executor) -> None:
+        """Until told to stop: raises StopRequested, or ServingError.
+
+        ``loader`` loads what is no default, ``looker`` looks at canaries; each does one at a time.
+        """
         restarts = Restarts(self.asked.report)
         on_ready = self.asked.on_ready
         while True:
@@ -125,7 +132,7 @@ class Session:
                 self.run_dir,
             )
             try:
-                self._serve_by(self.torchserve, on_ready, loader)
+                self._serve_by(self.torchserve, on_ready, loader, looker)
             except TorchServeEnded:
                 if not self.rollout.has_begun:
                     self.torchserve.check()
@@ -143,7 +150,13 @@ class Session:
             ends.callback(self.run_dir.ready.unlink, missing_ok=True)
             self.rollout.end()
 
-    def _serve_by(self, torchserve: Child, on_ready: Callable[[], None], loader: Executor) -> None:
+    def _serve_by(
+        self,
+        torchserve: Child,
+        on_ready: Callable[[], None],
+        loader: Executor,
+        looker: Executor,
+    ) -> None:
         """One TorchServe's life. Raises TorchServeEnded, StopRequested, or ServingError."""
         api = self._api_of(torchserve)  # never closed: changes that still go on would fail oddly
         self.front.apply([], api.inference_token)
@@ -154,7 +167,7 @@ class Session:
         watch.restore()
         on_ready()
         loader.submit(self.rollout.load_others)
-        self._follow(watch)
+        self._follow(watch, looker)
 
     def _api_of(self, torchserve: Child) -> TorchServeApi:
         settings, run_dir = self.asked.settings, self.run_dir
@@ -171,9 +184,10 @@ class Session:
             f"{torchserve.last_lines()}"
         )
 
-    def _follow(self, watch: Watch) -> None:
-        """Keep readiness true; tell each change of it."""
+    def _follow(self, watch: Watch, looker: Executor) -> None:
+        """Keep readiness true; tell each change of it. A canary that hangs delays no look at it."""
         was: str | None = None
+        look: Future[None] | None = None
         while True:
             due = time.monotonic() + _FOLLOW_S
             while time.monotonic() < due:
@@ -182,7 +196,10 @@ class Session:
             if reason != was:
                 self.asked.report("ready again" if reason is None else f"not ready: {reason}")
             was = reason
-            self._watched(self.rollout.follow_canaries)
+            if look is None or look.done():
+                if look:
+                    look.result()  # raises what no look should
+                look = looker.submit(self.rollout.follow_canaries)
 
     def _suspend(self) -> None:
         """Until the next TorchServe has begun, Nginx answers 503 by itself."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from docsort.core.disk import write_if_changed
-from docsort.core.errors import DocsortError, ServingError
+from docsort.core.errors import ArchiveError, BundleError, DocsortError, ServingError
 from docsort.core.golden import check_golden
 from docsort.serving.mar import ArchiveInfo, read_archive, unpack_archive
 from docsort.serving.run_dir import RunDir
@@ -61,12 +61,20 @@ class Watch:
             self.prove(read_archive(self.store / version.file))
 
     def try_to_ensure(self, name: str, version: WantedVersion) -> tuple[bool, str | None]:
-        """Whether a proved worker was ready, and why none is now: None where there is one."""
+        """Whether a proved worker was ready, and why none is now: None where there is one.
+
+        Raises DocsortError or OSError where that cannot be found out: TorchServe's management API
+        does not answer, or there is no room for a proof. It says nothing about the workers.
+        """
+        ready = self.api.ready_workers(name, version.version)
+        if ready & self._proved.get((name, version.version), set()):
+            return True, None
+        if not ready:
+            return False, f"{name} {version.version} has no worker that is ready"
         try:
-            if self.proved_workers(name, version.version):
-                return True, None
             self.prove(read_archive(self.store / version.file))
-        except (DocsortError, OSError) as error:
+        except (ArchiveError, BundleError, ServingError) as error:
+            self.api.ready_workers(name, version.version)  # its word counts while it can be asked
             return False, str(error)
         return False, None
 

@@ -1,5 +1,6 @@
 """A change of versions that fails half way leaves all as it was: file, TorchServe, Nginx."""
 
+import errno
 import os
 import shutil
 from collections.abc import Sequence
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 from docsort.commands.models import _role
-from docsort.core.errors import ServingError, StorageError
+from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.core.golden import read_golden
 from docsort.serving.canaries import GONE_FOR_S, MAX_LOSSES
 from docsort.serving.external_front import ExternalFront
-from docsort.serving.mar import ArchiveInfo
+from docsort.serving.loading import load
+from docsort.serving.mar import ArchiveInfo, read_archive
 from docsort.serving.nginx import Share
 from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir
@@ -23,6 +25,7 @@ from docsort.serving.settings import ServeSettings
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel
 from docsort.serving.wanted import find_wanted, read_wanted
+from docsort.serving.watch import Watch
 
 
 class FakeApi(TorchServeApi):
@@ -128,7 +131,7 @@ def test_a_promotion_that_fails_is_undone(scene: Scene, error: Exception) -> Non
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Its one number is the time, in seconds."""
     now = [1000.0]
-    monkeypatch.setattr("docsort.serving.rollout.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("docsort.serving.canaries.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
@@ -190,6 +193,7 @@ def test_a_canary_is_withdrawn_though_the_disk_is_full(
     def full(wanted: object) -> None:
         raise StorageError("no room")
 
+    write = scene.rollout.file.write
     monkeypatch.setattr(scene.rollout.file, "write", full)
     scene.rollout.follow_canaries()
     clock[0] += GONE_FOR_S
@@ -197,6 +201,13 @@ def test_a_canary_is_withdrawn_though_the_disk_is_full(
     assert scene.front.shares == []
     assert scene.rollout.list()[1]["canary_withdrawn"]
     assert scene.reports[-1] == "that could not be written down: no room"
+    num_reports = len(scene.reports)
+
+    scene.rollout.follow_canaries()
+    assert len(scene.reports) == num_reports
+    monkeypatch.setattr(scene.rollout.file, "write", write)
+    scene.rollout.follow_canaries()
+    assert not scene.is_shared()
 
 
 def test_a_canary_that_is_not_loaded_yet_is_not_given_up(scene: Scene, clock: list[float]) -> None:
@@ -208,3 +219,61 @@ def test_a_canary_that_is_not_loaded_yet_is_not_given_up(scene: Scene, clock: li
     scene.rollout.load_others()
     scene.rollout.follow_canaries()
     assert scene.is_shared()
+
+
+def test_a_withdrawal_is_written_down_though_readyz_cannot_be(
+    scene: Scene, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: str) -> None:
+        raise StorageError("no room")
+
+    scene.rollout.begin(scene.api).restore()
+    scene.rollout.load_others()
+    monkeypatch.setattr("docsort.serving.watch.write_if_changed", full)
+    scene.api.workers["2.0"] = set()
+    scene.rollout.follow_canaries()
+    clock[0] += GONE_FOR_S
+    scene.rollout.follow_canaries()
+    assert scene.reports[-1] == "/readyz does not name that yet: no room"
+    assert not scene.is_shared()
+
+
+def test_looks_that_find_nothing_out_give_no_canary_up(
+    scene: Scene, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(name: str, version: str) -> set[int]:
+        raise ServingError("does not answer")
+
+    def full(path: Path, folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left")
+
+    num_reports = len(scene.reports)
+    for _ in range(MAX_LOSSES):
+        with monkeypatch.context() as patch:
+            patch.setattr(scene.api, "ready_workers", silent)
+            for _ in range(2):
+                scene.rollout.follow_canaries()
+                clock[0] += GONE_FOR_S
+        scene.rollout.follow_canaries()
+    assert scene.is_shared()
+    said = ["the canary tiny 2.0 cannot be looked at: does not answer"] * MAX_LOSSES
+    assert scene.reports[num_reports:] == said
+
+    scene.api.workers["2.0"] = {11}
+    with monkeypatch.context() as patch:
+        patch.setattr("docsort.serving.watch.unpack_archive", full)
+        for _ in range(MAX_LOSSES):
+            scene.rollout.follow_canaries()
+            clock[0] += GONE_FOR_S
+    scene.rollout.follow_canaries()
+    assert scene.is_shared()
+    assert "No space left" in scene.reports[-1]
+
+
+def test_an_archive_that_vanished_is_told_as_one(scene: Scene) -> None:
+    info = read_archive(scene.store / "tiny-2.0.mar")
+    info.path.unlink()
+    run_dir = RunDir(scene.store.parent / "run", lock=-1)
+    watch = Watch(scene.api, run_dir, scene.store, ())
+    with pytest.raises(ArchiveError, match="cannot be read any more"):
+        load(watch, info, ServeSettings(scene.store, run_dir.path))

@@ -3,17 +3,22 @@
 import os
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from docsort.core.errors import ServingError
 from docsort.serving.child import Child
+from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
-from docsort.serving.supervisor import Programs, Session, Supervisor
+from docsort.serving.supervisor import Programs, Session, StopRequested, Supervisor
+from docsort.serving.torchserve import TorchServeApi
+from docsort.serving.watch import Watch
 
 
 def test_torchserve_is_ended_although_nginx_cannot_be(
@@ -40,3 +45,33 @@ def test_torchserve_is_ended_although_nginx_cannot_be(
         assert not run_dir.ready.exists()
     finally:
         torchserve.end(signal.SIGKILL, 10)
+
+
+def test_a_canary_that_hangs_keeps_nobody_from_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("docsort.serving.supervisor._FOLLOW_S", 0.01)
+    run_dir = RunDir(tmp_path, lock=os.open(tmp_path / "lock", os.O_CREAT))
+    run_dir.make_folders()
+    settings = ServeSettings(tmp_path, tmp_path)
+    supervisor = Supervisor(settings, (), Programs("", None, tmp_path), print, lambda: None)
+    front = ExternalFront(settings, run_dir)
+    rollout = Rollout(settings, run_dir, front, (), print)
+    session = Session(supervisor, run_dir, front, rollout)
+    hangs, looks = threading.Event(), []
+
+    def follow() -> None:
+        looks.append(hangs.is_set())
+        if looks.count(True) == 3:
+            supervisor.stop.set()
+
+    def hang() -> None:
+        hangs.set()
+        assert supervisor.stop.wait(60)
+
+    watch = Watch(TorchServeApi.__new__(TorchServeApi), run_dir, tmp_path, ())
+    monkeypatch.setattr(watch, "follow", follow)
+    monkeypatch.setattr(rollout, "follow_canaries", hang)
+    with ThreadPoolExecutor(1) as looker, pytest.raises(StopRequested):
+        session._follow(watch, looker)
+    assert looks.count(True) == 3
