@@ -112,6 +112,7 @@ class TrainingRun:
         ]
         from_step = self._resumed.step if self._resumed else 0
         loggers = make_loggers(settings.logger, folder, from_step)
+        self._logger_kind = settings.logger.kind
         self._run_loggers = [each for each in loggers if isinstance(each, RunLogger)]
         self.trainer = make_trainer(trainer_settings, folder, all_callbacks, loggers)
         self.is_first_process = self.trainer.is_global_zero
@@ -139,9 +140,21 @@ class TrainingRun:
         )
 
     def log_results(self, metrics: Mapping[str, float]) -> None:
-        """Tell the loggers what came of the run."""
+        """Tell the loggers what came of the run; one that fails is named on standard error.
+
+        The run is finished and its files are whole: an outage elsewhere doesn't make it a failed
+        one.
+        """
         for logger in self._run_loggers:
-            logger.log_results(metrics, self.trainer.global_step)
+            try:
+                logger.log_results(metrics, self.trainer.global_step)
+            except Exception as error:  # the network's, the disk's or the logger's own
+                why = (str(error).strip() or type(error).__name__).partition("\n")[0]
+                print(
+                    f"warning: logger={self._logger_kind} did not get the run's results, which are "
+                    f"in metrics.json: {why}",
+                    file=sys.stderr,
+                )
 
     def _run_trainer(self, module: DocumentClassification, data: DocumentDataModule) -> None:
         try:

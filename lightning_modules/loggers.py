@@ -36,13 +36,17 @@ class LoggerSettings:
             return
         if not isinstance(self.experiment, str) or not self.experiment:
             raise ConfigError(f"logger.experiment={self.experiment} is not accepted; give a name")
-        uri = urlsplit(str(self.uri))
-        if uri.password is not None:  # the configuration is written into the bundle
+        uri = str(self.uri)
+        is_file = uri.startswith("sqlite:///")
+        # the configuration is written into the bundle; a password may hold what ends a host's part,
+        # so that "@" counts anywhere
+        if any(sign in uri for sign in ("?" if is_file else "@?#")):
             raise ConfigError(
-                "logger.uri holds a password; give it as MLFLOW_TRACKING_USERNAME and "
-                "MLFLOW_TRACKING_PASSWORD in the environment"
+                "logger.uri may hold no user, password, token or query (no @, ? or #), for it is "
+                "written into the bundle; give MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
             )
-        if not (uri.scheme in ("http", "https") or str(self.uri).startswith("sqlite:///")):
+        if not (is_file or urlsplit(uri).scheme in ("http", "https")):
             raise ConfigError(
                 f"logger.uri={self.uri} is not accepted; give an SQLite file as "
                 "sqlite:///mlflow.db, or an MLflow server's http:// or https:// address"

@@ -24,6 +24,7 @@ with warnings.catch_warnings():
     # MLflow 3.17 with SQLAlchemy 2.1, of what it does itself
     warnings.simplefilter("ignore", DeprecationWarning)
     import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    from mlflow.entities import LifecycleStage
     from mlflow.exceptions import MlflowException
 
 RUN_ID = "mlflow_run_id"
@@ -86,9 +87,12 @@ class ContinuedMLFlowLogger(MLFlowLogger):
             self._had |= {(name, each.step) for each in client.get_metric_history(before, name)}
 
     def _id_before(self) -> str | None:
+        """None also for a run that was deleted: MLflow still finds it, but takes nothing for it."""
         with suppress(OSError, MlflowException):
             found = self._id_file.read_text(encoding="utf-8").strip()
-            return self._mlflow_client.get_run(found).info.run_id  # type: ignore[no-any-return]
+            info = self._mlflow_client.get_run(found).info
+            if info.lifecycle_stage == LifecycleStage.ACTIVE:
+                return info.run_id  # type: ignore[no-any-return]
         return None
 
     @rank_zero_only

@@ -119,9 +119,9 @@ def train(config: Mapping[str, Any]) -> float:
     with full_disk_as_error(folder):
         scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, baseline.model, cascade)
         metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
-    run.log_results(metrics)
     metrics_table(metrics, console)
-    print(last_lines(folder))
+    print(last_lines(folder), flush=True)
+    run.log_results(metrics)  # the last: a server that is away is asked for minutes
     return metrics["val/macro_f1"]
 
 

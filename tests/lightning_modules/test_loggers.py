@@ -99,6 +99,32 @@ def test_mlflow_in_another_store(store: str, tmp_path: Path) -> None:
     assert id_file.read_text(encoding="utf-8").strip() == logger.version
 
 
+@pytest.mark.parametrize("from_step", [0, 3])
+def test_mlflow_after_its_run_was_deleted(store: str, tmp_path: Path, from_step: int) -> None:
+    from mlflow import MlflowClient
+
+    settings = LoggerSettings("mlflow", store, "deleted")
+    _, first = make_loggers(settings, tmp_path / "run", from_step=0)
+    first.log_metrics({"train/loss": 0.5}, step=1)
+    MlflowClient(store).delete_run(str(first.version))
+    _, second = make_loggers(settings, tmp_path / "run", from_step)
+    second.log_metrics({"train/loss": 0.5}, step=3)
+    assert second.version != first.version
+
+
+def test_results_that_a_logger_does_not_get(
+    run: Run, store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lightning_modules.mlflow_log import ContinuedMLFlowLogger
+
+    def away(*_: object) -> None:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(ContinuedMLFlowLogger, "log_results", away)
+    run("run", logger=LoggerSettings("mlflow", store, "away"))
+    assert "warning: logger=mlflow did not get the run's results" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("extra", ["tensorboard", "mlflow"])
 def test_a_package_that_is_missing(
     extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -126,9 +152,19 @@ def test_refused(make: Callable[[], LoggerSettings], said: str) -> None:
         make()
 
 
-def test_a_password_is_refused_and_not_repeated() -> None:
-    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
-        LoggerSettings("mlflow", "https://user:secret@host", "toy")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://user:secret@host",
+        "https://secret@host",
+        "https://user:se#secret@host",
+        "https://host/mlflow?token=secret",
+        "sqlite:///mlflow.db?key=secret",
+    ],
+)
+def test_a_secret_is_refused_and_not_repeated(uri: str) -> None:
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_TOKEN") as refused:
+        LoggerSettings("mlflow", uri, "toy")
     assert "secret" not in str(refused.value)
 
 
