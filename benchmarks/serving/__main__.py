@@ -3,8 +3,9 @@
     python -m benchmarks.serving [--data FILE.csv] [--quick] [--systems "docsort;LitServe"]
 
 Same machine, weights and documents for all: MiniLM with an untrained layer, a sample of the texts.
-Peers come from .peers, which scripts/peers makes. Takes about a quarter of an hour on two cores;
---quick only shows that everything runs, and its figures mean nothing.
+With --bundle docsort has weights of its own, and no ratios are printed. Peers come from .peers,
+which scripts/peers makes. Takes most of the time of `make bench` (docs/benchmarks.md); --quick only
+shows that everything runs, and its figures mean nothing.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from benchmarks.serving.points import Timing
 from benchmarks.serving.results import write
 from benchmarks.serving.session import Session, capacity
 from benchmarks.tables import QUICK_RESULTS, RESULTS
+from docsort.core.bundle import read_bundle
+from docsort.core.errors import BundleError
 
 NUM_DOCUMENTS, NUM_LONG = 128, 32
 
@@ -42,6 +45,7 @@ def main() -> None:
     result: dict[str, Any] = {
         "command": _command(options),
         "data": options.data.name if options.data else "library_docs",
+        **({"bundle": options.bundle.name} if options.bundle else {}),
         "documents": {
             some.name: {"num": len(some.texts), "mean_tokens": round(some.mean_tokens, 1)}
             for some in (mixed, long)
@@ -101,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=8.0, help="that a point counts")
     parser.add_argument("--quick", action="store_true", help="a second or two a point")
     parser.add_argument("--results", type=Path, help=f"default: {RESULTS.name}, or {QUICK_RESULTS}")
-    parser.add_argument("--bundle", type=Path, help="that docsort serves; default: untrained")
+    parser.add_argument("--bundle", type=_bundle, help="that docsort serves; default: untrained")
     parser.add_argument(
         "--serve-options", default="", help='of `docsort serve`, such as "--threads 1 --workers 2"'
     )
@@ -112,6 +116,17 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join((NAME, *NAMES))}, separated by ;",
     )
     return parser
+
+
+def _bundle(given: str) -> Path:
+    """Single-label: the best label's score alone is compared with what was computed here."""
+    try:
+        task = read_bundle(given).task
+    except BundleError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if task != "single_label":
+        raise argparse.ArgumentTypeError(f"{given} is {task}; accepted is a single_label bundle")
+    return Path(given)
 
 
 def _names(given: str) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.serving.docsort_system import NAME
+from benchmarks.serving.summary import FAILED
 
 OFFLINE_CONNECTIONS = 32
 OFFLINE_GOAL = 0.85
+OTHER_WEIGHTS = "MiniLM with an untrained layer"
 
 
 def goal_lines(result: Mapping[str, Any]) -> Iterator[str]:
-    """Sentences; none where docsort was not measured."""
+    """Sentences; none where docsort was not measured, no ratios where it served other weights."""
     docsort = result["systems"].get(NAME)
     if docsort is None:
         return
@@ -21,6 +23,13 @@ def goal_lines(result: Mapping[str, Any]) -> Iterator[str]:
         f"of {docsort['offline']['mixed']} documents/s (goal: {OFFLINE_GOAL:.0%} or more)."
     )
     peers = {name: _by_connections(s) for name, s in result["systems"].items() if name != NAME}
+    if peers and "bundle" in result:
+        yield from (
+            "",
+            f"docsort served the bundle {result['bundle']}, the others {OTHER_WEIGHTS}: "
+            "their figures say nothing of each other.",
+        )
+        return
     for connections, point in ours.items() if peers else ():
         others = {name: points[connections] for name, points in peers.items()}
         yield from ("", f"At {connections} connections: {_against(point, others)}.")
@@ -40,8 +49,12 @@ def _against(ours: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -
     ratio = ours["requests_per_s"] / max(others[fastest]["requests_per_s"], 1e-9)
     parts = [f"{ratio:.2f} x the requests/s of {fastest}"]
     for field, what in (("latency_ms", "p99"), ("short_latency_ms", "p99 of short documents")):
-        known = {name: p[field]["p99"] for name, p in others.items() if "p99" in p[field]}
-        if known and "p99" in ours[field]:
+        found = {name: p[field].get("p99", FAILED) for name, p in others.items()}
+        known = {name: p99 for name, p99 in found.items() if p99 != FAILED}
+        own = ours[field].get("p99")
+        if own == FAILED:
+            parts.append(f"{what} failed")
+        elif known and own is not None:
             best = min(known, key=known.__getitem__)
-            parts.append(f"{ours[field]['p99'] / known[best]:.2f} x the {what} of {best}")
+            parts.append(f"{own / known[best]:.2f} x the {what} of {best}")
     return "; ".join(parts)

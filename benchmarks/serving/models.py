@@ -1,4 +1,4 @@
-"""The same weights as each kind of system wants them. Knows no server."""
+"""The weights as each kind of system wants them: the same, without a bundle. Knows no server."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Models:
 
     @classmethod
     def make(cls, folder: Path, bundle: Path | None = None) -> "Models":
-        """``bundle``: docsort's own, in place of the untrained one."""
+        """``bundle``: docsort's own, single-label; the peers' weights are then others."""
         torch.manual_seed(1)
         scorer = Scorer.load(bundle) if bundle else untrained_scorer(folder / "bundle")
         archive = build_archive(bundle or folder / "bundle", MODEL, VERSION, folder / "store")

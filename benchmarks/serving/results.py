@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from benchmarks.pictures import write_picture
 from benchmarks.serving.docsort_system import NAME
 from benchmarks.serving.goals import goal_lines
-from benchmarks.serving.summary import SHORT_TOKENS
+from benchmarks.serving.summary import FAILED, SHORT_TOKENS
 from benchmarks.tables import table
 from docsort.report.svg import ACCENT, INK, MUTED, THIRD, WARM
 
@@ -146,7 +146,8 @@ def _grid_rows(systems: Systems) -> list[list[object]]:
             if not rows:
                 rows.append(["system", "setting", *(f"{each} connections" for each in rates)])
             chosen = " (chosen)" if entry["setting"] == system["setting"] else ""
-            rows.append([name, entry["setting"] + chosen, *rates.values()])
+            errors = " (errors)" if entry.get("errors") else ""
+            rows.append([name, entry["setting"] + chosen + errors, *rates.values()])
     return rows
 
 
@@ -156,7 +157,7 @@ def _draw(systems: Systems, folder: Path, name: str) -> None:
         axes.set(ylabel="requests/s", ylim=(0, None))
 
     def latency(axes: Axes) -> None:
-        _lines_of(axes, systems, lambda point: point["latency_ms"].get("p99", 0) / 1000 or None)
+        _lines_of(axes, systems, _p99_s)
         axes.set(ylabel="99 of 100 answered within, s", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -164,6 +165,11 @@ def _draw(systems: Systems, folder: Path, name: str) -> None:
 
     write_picture(folder / f"{name}-rate.svg", rate, "Requests a second against connections")
     write_picture(folder / f"{name}-p99.svg", latency, "99th percentile against connections")
+
+
+def _p99_s(point: Mapping[str, Any]) -> float | None:
+    p99 = point["latency_ms"].get("p99", FAILED)
+    return None if p99 == FAILED else p99 / 1000
 
 
 def _lines_of(axes: Axes, systems: Systems, value: Any) -> None:

@@ -1,7 +1,7 @@
 """The order of a whole measurement: every peer at its best, then docsort, one server at a time."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,7 @@ class Session:
         """A peer at its best setting, and the grid that it was found in. Raises LookupError."""
         settings = peers(name, self.models.plain, self.models.plain_store)
         grid = [self._grid_point(system) for system in settings]
-        best = max(range(len(grid)), key=lambda i: grid[i]["total"])
-        with self._running(settings[best]) as server:
+        with self._running(settings[best_setting(grid)]) as server:
             found = self._about(server)
             found["points"] = [*self._closed(server), self._long(server)]
             found["points"] += self._arriving(server, capacity(found))
@@ -105,11 +104,17 @@ class Session:
     def _grid_point(self, system: System) -> dict[str, Any]:
         with self._running(system) as server:
             self._check(server)
-            rates = {}
+            rates, num_errors = {}, 0
             for connections in GRID_CONNECTIONS:
                 point = closed(server, self.mixed, connections, self.grid_timing)
                 rates[str(connections)] = point["requests_per_s"]
-        return {"setting": system.setting, "requests_per_s": rates, "total": sum(rates.values())}
+                num_errors += sum(point["errors"].values())
+        return {
+            "setting": system.setting,
+            "requests_per_s": rates,
+            "total": sum(rates.values()),
+            "errors": num_errors,
+        }
 
     def _closed(self, server: Running) -> Iterator[dict[str, Any]]:
         for connections in CONNECTIONS:
@@ -134,6 +139,14 @@ class Session:
             some.name: offline_rate(self.models.scorer, some, self.timing.seconds / 2)
             for some in each
         }
+
+
+def best_setting(grid: Sequence[Mapping[str, Any]]) -> int:
+    """Where the most requests a second were answered, all of them well. Raises LookupError."""
+    sound = [i for i, entry in enumerate(grid) if not entry["errors"]]
+    if not sound:
+        raise LookupError("no setting answered every request")
+    return max(sound, key=lambda i: float(grid[i]["total"]))
 
 
 def capacity(system: dict[str, Any]) -> float:

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 SHORT_TOKENS = 64
 PERCENTILES = (50, 95, 99)
+FAILED = "failed"
 Answer = tuple[int, float, float, int]  # document, due and ended in seconds, status
 
 
@@ -16,7 +18,8 @@ def summarise(
 
     A rate counts the answers from the last one of the warm-up to the last one before the end:
     batches are answered at once, and whole ones have to be counted. Latencies count the requests
-    that were due after the warm-up, also where their answers came after the end.
+    that were due after the warm-up, also where their answers came after the end; one that failed
+    counts as slower than any answer, and a percentile that falls on such is "failed".
 
     Args:
         tokens: word pieces of each document, as the server reads it.
@@ -24,7 +27,7 @@ def summarise(
     good = [answer for answer in answers if answer[3] == 200]
     since_s = max((answer[2] for answer in good if answer[2] <= warm_up_s), default=0.0)
     came = [answer for answer in good if since_s < answer[2] <= end_s]
-    due = [answer for answer in good if answer[1] >= warm_up_s]
+    due = [answer for answer in answers if answer[1] >= warm_up_s]
     short = [answer for answer in due if tokens[answer[0]] < SHORT_TOKENS]
     seconds = max((answer[2] for answer in came), default=end_s) - since_s
     errors = Counter(str(answer[3]) for answer in answers if answer[3] != 200)
@@ -39,12 +42,15 @@ def summarise(
     }
 
 
-def _latencies(answers: Sequence[Answer]) -> dict[str, float | int]:
-    taken = sorted(ended - due for _, due, ended, _ in answers)
+def _latencies(answers: Sequence[Answer]) -> dict[str, float | int | str]:
+    taken = sorted(ended - due if status == 200 else inf for _, due, ended, status in answers)
     if not taken:
         return {"num": 0}
-    found = {f"p{p}": round(1000 * percentile(taken, p), 1) for p in PERCENTILES}
-    return {"num": len(taken), **found}
+    return {"num": len(taken), **{f"p{p}": _ms(percentile(taken, p)) for p in PERCENTILES}}
+
+
+def _ms(seconds: float) -> float | str:
+    return FAILED if seconds == inf else round(1000 * seconds, 1)
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:

@@ -1,16 +1,20 @@
 """From answers to figures and files, with literal expectations."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks.serving.__main__ import _parser
 from benchmarks.serving.documents import join, spread
 from benchmarks.serving.results import write
+from benchmarks.serving.session import best_setting
 from benchmarks.serving.stages import stage_times
 from benchmarks.serving.summary import percentile, summarise
+from docsort.core.bundle import read_bundle, seal
 
 
 def test_percentiles_are_nearest_ranks() -> None:
@@ -35,14 +39,28 @@ def test_a_point_counts_answers_of_its_time_and_latencies_of_requests_due_then()
     assert point["tokens_per_s"] == 55
     assert (point["seconds"], point["answers"]) == (2.0, 2)
     assert point["errors"] == {"503": 1, "-1": 1}
-    assert point["latency_ms"] == {"num": 2, "p50": 1000.0, "p95": 1000.0, "p99": 1000.0}
+    assert point["latency_ms"] == {"num": 4, "p50": 1000.0, "p95": "failed", "p99": "failed"}
     assert point["short_latency_ms"]["num"] == 1  # under 64 tokens
 
 
 def test_a_point_with_no_answer_has_no_latency() -> None:
     point = summarise([(0, 1.0, 1.1, 0)], tokens=[10], warm_up_s=0.0, end_s=2.0)
     assert point["requests_per_s"] == 0
-    assert point["latency_ms"] == {"num": 0}
+    assert point["latency_ms"] == {"num": 1, "p50": "failed", "p95": "failed", "p99": "failed"}
+
+
+@pytest.mark.parametrize(("num_failed", "p99"), [(1, 100.0), (2, "failed")])
+def test_p99_fails_when_more_than_one_in_a_hundred_did(num_failed: int, p99: float | str) -> None:
+    statuses = [503] * num_failed + [200] * (100 - num_failed)
+    answers = [(0, 1.0, 1.1, status) for status in statuses]
+    assert summarise(answers, [10], warm_up_s=0.0, end_s=2.0)["latency_ms"]["p99"] == p99
+
+
+def test_a_setting_with_errors_does_not_win_the_grid() -> None:
+    fast = {"total": 30.0, "errors": 1}
+    assert best_setting([{"total": 10.0, "errors": 0}, {"total": 20.0, "errors": 0}, fast]) == 1
+    with pytest.raises(LookupError, match="no setting"):
+        best_setting([fast])
 
 
 def test_the_sample_is_like_the_whole_in_length() -> None:
@@ -163,3 +181,30 @@ def test_a_result_is_written_as_json_table_and_pictures(tmp_path: Path) -> None:
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert "LitServe" in picture.read_text()
     assert files[".svg"].name in text
+
+
+def test_another_bundle_is_compared_with_no_peer(tmp_path: Path) -> None:
+    text = write(result() | {"bundle": "r8-cascade"}, tmp_path)
+    assert "docsort serves 90% of its own offline rate" in text
+    assert "docsort served the bundle r8-cascade" in text
+    assert " x the requests/s" not in text
+
+
+def test_a_p99_that_failed_is_said_and_not_divided(tmp_path: Path) -> None:
+    given = result()
+    docsort = given["systems"]["docsort"]["points"][0]
+    docsort["latency_ms"] = {"num": 9, "p50": 1.0, "p95": "failed", "p99": "failed"}
+    given["systems"]["LitServe"]["points"][1]["latency_ms"] = docsort["latency_ms"]
+    text = write(given, tmp_path)
+    assert "At 8 connections: 2.00 x the requests/s of LitServe; p99 failed; 0.50 x" in text
+    assert "At 32 connections: 1.50 x the requests/s of LitServe; 0.25 x the p99 of short" in text
+
+
+def test_a_bundle_for_several_labels_is_refused(
+    tiny_bundle_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _parser().parse_args(["--bundle", str(tiny_bundle_copy)]).bundle == tiny_bundle_copy
+    seal(tiny_bundle_copy, replace(read_bundle(tiny_bundle_copy).manifest, task="multi_label"))
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["--bundle", str(tiny_bundle_copy)])
+    assert "multi_label; accepted is a single_label bundle" in capsys.readouterr().err
