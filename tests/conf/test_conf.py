@@ -23,6 +23,7 @@ SHARED = ("base", "defaults")
 # what a group's choice can't know by itself
 NEEDED = {"csv": ["data.train=F.csv"], "folder": ["data.train=F"]}
 NEEDED["hub"] = ["data.dataset=D", "data.train=train"]
+NEEDED["r8"] = NEEDED["csv"]
 
 
 def choices(group: str) -> list[str]:
@@ -72,7 +73,7 @@ def test_t4_is_one_gpu_with_16_mixed() -> None:
 
 @pytest.mark.parametrize("choice", choices("experiment"))
 def test_experiment(choice: str) -> None:
-    content = composed(f"experiment={choice}")
+    content = composed(f"experiment={choice}", *NEEDED.get(choice, []))
     DataSettings(**content["data"])
     ModelSettings.of(**content["model"])
 
