@@ -20,7 +20,6 @@ DEFAULT_PORT = 1337
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
 _AT_LEAST_ONE = (
     "workers",
-    "threads",
     "batch_size",
     "batch_delay_ms",
     "queue_size",
@@ -32,8 +31,17 @@ _AT_LEAST_ONE = (
 )
 
 
+# Processes with one thread each answer the most documents a second; more than these would each hold
+# the model in memory, so on more cores each gets several.
+MAX_DEFAULT_WORKERS = 4
+
+
 def _num_cores() -> int:
     return len(os.sched_getaffinity(0))
+
+
+def _default_workers() -> int:
+    return min(_num_cores(), MAX_DEFAULT_WORKERS)
 
 
 def _setting(default: Any, effect: str) -> Any:
@@ -60,13 +68,13 @@ class ServeSettings:
     nginx: str = _setting(
         "own", "own: Nginx is started too; external: only configured, for another container's Nginx"
     )
-    workers: int = _setting(1, "processes a version")
-    threads: int = field(
-        default_factory=_num_cores,
-        metadata=_option("threads a worker; all cores unless given", int),
+    workers: int = field(
+        default_factory=_default_workers,
+        metadata=_option("processes a version; one a core unless given, 4 at most", int),
     )
-    batch_size: int = _setting(32, "requests scored together, at most")
-    batch_delay_ms: int = _setting(5, "milliseconds to wait for a batch to fill")
+    threads: int = _setting(0, "threads a worker; 0: as many as the workers leave of the cores")
+    batch_size: int = _setting(4, "requests that a worker scores together, at most")
+    batch_delay_ms: int = _setting(1, "milliseconds to wait for a batch to fill")
     queue_size: int = _setting(100, "requests of a version that may wait; others are answered 503")
     answer_cache: int = _setting(
         0, "answers that a worker keeps, to give them again to the same text; 0: none"
@@ -108,7 +116,7 @@ class ServeSettings:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("response_timeout_s", "startup_timeout_s", "drain_timeout_s"):
             self._check(name, getattr(self, name) >= 1, "1 second or more")
-        for name in ("rate_per_s", "rate_burst", "answer_cache"):
+        for name in ("threads", "rate_per_s", "rate_burst", "answer_cache"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         # Nginx reads a request's first bytes into a buffer of 1 kB
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")
@@ -124,6 +132,11 @@ class ServeSettings:
             plain = path is None or (path.is_absolute() and _PLAIN_PATH.match(str(path)))
             self._check(name, bool(plain), "an absolute path of letters, digits and / . _ + -")
         self._check_tls()
+
+    @property
+    def worker_threads(self) -> int:
+        """Threads of each worker."""
+        return self.threads or max(1, _num_cores() // self.workers)
 
     @property
     def answer_timeout_s(self) -> int:

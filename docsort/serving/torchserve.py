@@ -96,8 +96,8 @@ def worker_environment(
         "TEMP": str(temporary),
         "PYTHONNOUSERSITE": "1",
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(settings.threads),
-        "MKL_NUM_THREADS": str(settings.threads),
+        "OMP_NUM_THREADS": str(settings.worker_threads),
+        "MKL_NUM_THREADS": str(settings.worker_threads),
         TIMEOUT_VARIABLE: str(settings.response_timeout_s),
         SIZE_VARIABLE: str(settings.answer_cache),
         # Threads that spin between passes take the cores from Java, Nginx and other workers.

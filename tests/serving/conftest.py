@@ -72,6 +72,11 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
+# Requests of a test meet in one batch, and servers start fast; the defaults are tried by the demo
+# and in containers.
+ONE_WORKER = ("--workers", "1", "--threads", "1", "--batch-size", "32", "--batch-delay-ms", "5")
+
+
 @dataclass
 class RunningServer:
     """``docsort serve`` in a process of its own."""
@@ -119,7 +124,7 @@ def start_server(folder: Path, *arguments: str, temporary: Path | None = None) -
     """
     port, metrics_port = free_port(), free_port()
     run_dir, output = folder / "run", folder / "output.txt"
-    command = [sys.executable, "-m", "docsort", "serve", "--port", str(port), "--threads", "1"]
+    command = [sys.executable, "-m", "docsort", "serve", "--port", str(port), *ONE_WORKER]
     command += ["--metrics-port", str(metrics_port)]
     with output.open("w") as sink:
         process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """Serve's settings refuse what would fail later."""
 
+import os
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -92,6 +93,18 @@ def test_options_are_read_as_their_settings_types(capsys: pytest.CaptureFixture[
     said = " ".join(parser.format_help().split())
     assert "--max-body-bytes MAX_BODY_BYTES bytes of a request's body, at most" in said
     assert "(default: 1337)" in said
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 4, 1), (16, 4, 4)]
+)
+def test_all_cores_are_used_and_none_twice(
+    monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    settings = ServeSettings(STORE, RUN_DIR)
+    assert (settings.workers, settings.worker_threads) == (workers, threads)
+    assert ServeSettings(STORE, RUN_DIR, workers=1).worker_threads == cores
 
 
 @pytest.mark.parametrize("page", ["serving.md", "threat-model.md"])
