@@ -15,11 +15,13 @@ from tests.sweeps.conftest import MakeJob
 
 # runs a job that tells its process id and then waits for ever
 SWEEP = """
+import signal
 import sys
 from pathlib import Path
 from docsort.sweeps.jobs import Job
 from docsort.sweeps.places import Joblib, OneByOne
 from docsort.sweeps.shares import Demand
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
 wait = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 jobs = [Job(0, (sys.executable, "-c", wait), Path(sys.argv[1]), Path.cwd())]
 demand = Demand(1, on_gpus=False)
@@ -70,7 +72,10 @@ def test_ends_with_the_sweep(tmp_path: Path, how: signal.Signals, place: str) ->
             assert sweep.poll() is None
             time.sleep(0.02)
         sweep.send_signal(how)
-        assert sweep.wait(60) != 0
+        try:
+            assert sweep.wait(60) != 0
+        finally:
+            sweep.kill()
     job = int(log.read_text(encoding="utf-8"))
     deadline = time.monotonic() + 60
     while _runs(job):
