@@ -13,9 +13,10 @@ from benchmarks.serving.points import Timing, closed
 from benchmarks.serving.systems import Command, System, running
 from benchmarks.startup import take_turns
 
-# Answers 503 twice, as a server that still loads; its child sleeps on, as a worker would.
+# Answers 503 twice, as a server that still loads; its child sleeps on, as a worker would. Each
+# request takes more of the processor than the system's clock can overlook.
 SERVER = """
-import http.server, json, subprocess, sys
+import http.server, json, subprocess, sys, time
 
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 left = [503, 503]
@@ -23,6 +24,9 @@ left = [503, 503]
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
         text = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"]
         answer = json.dumps({"label": text, "score": 0.5}).encode()
         self.send_response(left.pop() if left else 200)

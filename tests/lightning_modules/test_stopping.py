@@ -49,7 +49,10 @@ def test_a_signal_within_a_validation_ends_it(
     assert torch.load(tmp_path / "run" / LAST, weights_only=True)["global_step"] == 20
 
 
-def test_the_second_signal_acts_as_ever() -> None:
+def test_the_second_signal_acts_as_ever(request: pytest.FixtureRequest) -> None:
+    # a test run in the background ignores Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with StopSignals() as signals:
         signals.watch()
         signal.raise_signal(signal.SIGINT)
