@@ -4,7 +4,7 @@
 
 all-MiniLM-L6-v2 on 20 pages a subject of library_docs, their first 64 tokens, so that a run takes a
 minute or two; figures are of validation (30 % of the pages), after the last epoch. Every run is a
-process of its own, for its peak memory. What is missing here is what docsort already does.
+process of its own, for its peak memory.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
@@ -55,11 +55,7 @@ SETTINGS = ModelSettings(
 )
 
 
-class Recipe(DocumentClassification):
-    """What docsort trains; subclasses change one thing."""
-
-
-class LayerWiseDecay(Recipe):
+class LayerWiseDecay(DocumentClassification):
     """Each layer's rate is LAYER_DECAY times that of the one above it (Howard, Ruder 2018)."""
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -80,7 +76,7 @@ class LayerWiseDecay(Recipe):
         return made  # type: ignore[no-any-return]
 
 
-class Cosine(Recipe):
+class Cosine(DocumentClassification):
     """A cosine after the warm-up in place of the straight line."""
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -96,7 +92,7 @@ class Cosine(Recipe):
         return made  # type: ignore[no-any-return]
 
 
-class Frozen(Recipe):
+class Frozen(DocumentClassification):
     """Embeddings and the lower layers keep their pretrained weights."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -106,7 +102,7 @@ class Frozen(Recipe):
             part.requires_grad_(False)
 
 
-class Checkpointed(Recipe):
+class Checkpointed(DocumentClassification):
     """Activations are computed again in the backward pass, to spare memory."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -114,20 +110,26 @@ class Checkpointed(Recipe):
         self.classifier.encoder.gradient_checkpointing_enable()
 
 
-class RandomHead(Recipe):
-    """Without the head start."""
+@dataclass(frozen=True)
+class Recipe:
+    """One thing that differs from what docsort trains."""
+
+    kind: type[DocumentClassification] = DocumentClassification
+    callbacks: tuple[Callback, ...] = ()
+    lr: float = LR
+    head_start: bool = True
 
 
-RECIPES: dict[str, tuple[type[Recipe], list[Callback], float]] = {
-    "as it is": (Recipe, [], LR),
-    "layer-wise decay 0.8": (LayerWiseDecay, [], LR),
-    "cosine": (Cosine, [], LR),
-    "weight averaging, EMA 0.98": (Recipe, [EMAWeightAveraging(decay=0.98)], LR),
-    "3 lower layers frozen": (Frozen, [], LR),
-    "gradient checkpointing": (Checkpointed, [], LR),
-    "random head": (RandomHead, [], LR),
-    "learning rate 3e-5": (Recipe, [], 3e-5),
-    "learning rate 3e-4": (Recipe, [], 3e-4),
+RECIPES = {
+    "as it is": Recipe(),
+    "layer-wise decay 0.8": Recipe(LayerWiseDecay),
+    "cosine": Recipe(Cosine),
+    "weight averaging, EMA 0.98": Recipe(callbacks=(EMAWeightAveraging(decay=0.98),)),
+    "3 lower layers frozen": Recipe(Frozen),
+    "gradient checkpointing": Recipe(Checkpointed),
+    "random head": Recipe(head_start=False),
+    "learning rate 3e-5": Recipe(lr=3e-5),
+    "learning rate 3e-4": Recipe(lr=3e-4),
 }
 
 
@@ -165,20 +167,20 @@ def main() -> None:
 
 def measure(name: str, seed: int, epochs: int) -> dict[str, float]:
     """Train one recipe; accuracy and refined loss of validation, speed, peak memory."""
-    kind, callbacks, lr = RECIPES[name]
+    recipe = RECIPES[name]
     pl.seed_everything(seed, verbose=False)
     data_settings = DataSettings(
         "library_docs", "library-docs", train_per_label=20, val_share=0.3, test_share=0.01
     )
     corpus = load_corpus(data_settings, seed)
     pretrained = load_pretrained(SETTINGS.pretrained)
-    settings = replace(SETTINGS, optimizer=OptimizerSettings(lr))
+    settings = replace(SETTINGS, optimizer=OptimizerSettings(recipe.lr))
     manifest = Manifest(corpus.task, corpus.labels, WINDOW, settings.overlap, max_windows=1)
-    module = kind(pretrained, manifest, settings)
+    module = recipe.kind(pretrained, manifest, settings)
     data = DocumentDataModule(
         corpus, pretrained.tokenizer, manifest.plan(pretrained.tokenizer), BATCH, seed
     )
-    start: list[Callback] = [] if kind is RandomHead else [HeadStart()]
+    start = [HeadStart()] if recipe.head_start else []
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(
             accelerator="cpu",
@@ -186,7 +188,7 @@ def measure(name: str, seed: int, epochs: int) -> dict[str, float]:
             check_val_every_n_epoch=epochs,
             num_sanity_val_steps=0,
             gradient_clip_val=1.0,
-            callbacks=[*start, *callbacks],
+            callbacks=[*start, *recipe.callbacks],
             default_root_dir=folder,
             logger=False,
             enable_checkpointing=False,
