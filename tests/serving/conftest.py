@@ -21,6 +21,7 @@ from tests.conftest import GOLDEN_TEXTS
 
 START_TIMEOUT_S = 180
 MAX_BODY_BYTES = 65536
+PLAIN = {"Content-Type": "text/plain"}
 # over what the server takes from clients, and over that much again
 LONG_GOLDEN_TEXT = "the profit of the bank " * 8000
 

@@ -25,9 +25,7 @@ from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.wanted import WANTED
 from tests.core.test_disk import files_at_most
-from tests.serving.conftest import MAX_BODY_BYTES
-
-PLAIN = {"Content-Type": "text/plain"}
+from tests.serving.conftest import MAX_BODY_BYTES, PLAIN
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,13 @@
-"""The whole road over the real TorchServe and Nginx: answers, refusals, beginnings and ends."""
+"""The whole road over the real TorchServe and Nginx: answers and refusals."""
 
 import asyncio
 import http.client
 import json
-import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +16,16 @@ import numpy as np
 import pytest
 
 from docsort.core.scorer import Scorer
-from docsort.serving.child import group_members
-from docsort.serving.mar import read_archive
-from docsort.serving.versions import WantedModel
-from docsort.serving.wanted import read_wanted, wanted_from, write_wanted
 from tests.conftest import WORDS
 from tests.handlers.test_docsort_handler import CONTENT_TYPES
 from tests.serving.conftest import (
     LONG_GOLDEN_TEXT,
     MAX_BODY_BYTES,
+    PLAIN,
     RunningServer,
-    start_server,
 )
 
-PLAIN, JSON = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json"}
 LABELS = ("finance", "medicine", "sport")
 
 
@@ -308,145 +300,3 @@ def test_the_printed_curl_line_works(server: RunningServer) -> None:
         [*shlex.split(line), "-s", "-f"], capture_output=True, text=True, check=True
     )
     assert json.loads(said.stdout)["label"] in LABELS
-
-
-def test_ctrl_c_ends_all_and_answers_the_requests_in_flight(store: Path, tmp_path: Path) -> None:
-    server = start_server(tmp_path, str(store / "tiny-1.0.mar"))
-    server.wait_until_ready()
-    groups = children_of(server.process.pid)
-    assert len(groups) == 2
-    statuses: list[int | str] = []
-
-    def ask_until_closed() -> None:
-        with httpx.Client(timeout=60) as client:
-            while True:
-                try:
-                    url = f"{server.url}/predictions/tiny"
-                    answer = client.post(url, content="a bank " * 500, headers=PLAIN)
-                    statuses.append(answer.status_code)
-                except httpx.ConnectError:
-                    return  # nobody listens any more: the only right end
-                except httpx.TransportError as error:
-                    statuses.append(repr(error))
-                    return
-
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask_until_closed) for _ in range(4)]
-        while len(statuses) < 8:
-            assert server.process.poll() is None
-        assert server.stop(signal.SIGINT) == 0
-        for future in asking:
-            future.result()
-    assert {status for status in statuses if isinstance(status, int)} == {200}
-    assert [group_members(group) for group in groups] == [[], []]
-    assert not list(server.run_dir.rglob("*.sock"))
-    assert server.output.read_text().splitlines()[-1] == "ended"
-
-
-def children_of(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in tasks for child in file.read_text().split()]
-
-
-def test_what_dies_is_started_again_and_serves_the_same(store: Path, tmp_path: Path) -> None:
-    server = start_server(tmp_path, str(store / "tiny-1.0.mar"))
-    try:
-        server.wait_until_ready()
-        before = httpx.get(f"{server.url}/readyz").json()
-        for name, program in (("Nginx", "nginx: master"), ("TorchServe", "ModelServer")):
-            commands = {
-                Path(f"/proc/{pid}/cmdline").read_bytes().decode(): pid
-                for pid in children_of(server.process.pid)
-            }
-            (victim,) = [pid for command, pid in commands.items() if program in command]
-            os.kill(victim, signal.SIGKILL)
-            server.wait_until_said(f"{name} ended by itself (status -9); starting again")
-            server.wait_until_ready()
-            assert group_members(victim) == []
-            answer = httpx.post(f"{server.url}/predictions/tiny", content="a", headers=PLAIN)
-            assert answer.json()["model"]["version"] == "1.0"
-            assert httpx.get(f"{server.url}/readyz").json() == before
-    finally:
-        assert server.stop() == 0
-
-
-def test_readiness_follows_the_default_versions_worker(server: RunningServer) -> None:
-    (worker,) = workers_of(server, "2.0")
-    before = server.output.read_text()
-    os.kill(worker, signal.SIGKILL)
-    seen = []
-    deadline = time.monotonic() + 120
-    while seen[-2:] != [503, 200]:
-        assert server.process.poll() is None, server.output.read_text()
-        assert time.monotonic() < deadline, seen
-        status = httpx.get(f"{server.url}/readyz").status_code
-        if status != (seen[-1] if seen else None):
-            seen.append(status)
-    # at once: what is ready answers
-    answer = httpx.post(f"{server.url}/predictions/tiny", content="bank", headers=PLAIN)
-    assert answer.json()["model"]["version"] == "2.0"
-    assert workers_of(server, "2.0") != [worker]
-    said = server.output.read_text().removeprefix(before).splitlines()
-    assert said[0].startswith("not ready: tiny 2.0 ")
-    assert httpx.get(f"{server.url}/livez").status_code == 200
-
-
-def workers_of(server: RunningServer, version: str) -> list[int]:
-    """Process ids of a version's workers, as TorchServe says."""
-    keys = json.loads((server.run_dir / "key_file.json").read_text())
-    headers = {"Authorization": f"Bearer {keys['management']['key']}"}
-    transport = httpx.HTTPTransport(uds=str(server.run_dir / "management.sock"))
-    with httpx.Client(transport=transport, base_url="http://x", headers=headers) as client:
-        (description,) = client.get(f"/models/tiny/{version}").json()
-    return [worker["pid"] for worker in description["workers"]]
-
-
-def first_answers(server: RunningServer) -> tuple[httpx.Response, httpx.Response]:
-    """What /readyz and a prediction answer as soon as /livez says that the server is alive."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            alive = httpx.get(f"{server.url}/livez")
-        except httpx.TransportError:  # `nginx -t` listens for a moment, and answers nothing
-            assert server.process.poll() is None, server.output.read_text()
-            continue
-        assert alive.json() == {"status": "alive"}
-        url = f"{server.url}/predictions/tiny"
-        return httpx.get(f"{server.url}/readyz"), httpx.post(url, content="a", headers=PLAIN)
-    pytest.fail("not alive within 120 s")
-
-
-def test_the_wanted_state_serves_before_and_after_the_supervisor_is_killed(
-    store: Path, tmp_path: Path
-) -> None:
-    own = tmp_path / "store"
-    own.mkdir()
-    for version in ("1.0", "2.0"):
-        os.link(store / f"tiny-{version}.mar", own / f"tiny-{version}.mar")
-    (tiny,) = wanted_from([read_archive(own / f"tiny-{v}.mar") for v in ("1.0", "2.0")])
-    write_wanted(own, [WantedModel("tiny", "1.0", tiny.versions)])
-    wanted = {"tiny": {"default": "1.0", "versions": ["1.0", "2.0"]}}
-    begun = read_wanted(own)
-
-    server = start_server(tmp_path, "--store", str(own))
-    try:
-        # alive, but closed until the default version has answered its golden documents
-        for answer in first_answers(server):
-            assert answer.status_code == 503
-            assert answer.json()["error"]["type"] == "not_ready"
-            assert int(answer.headers["Retry-After"]) > 0
-        server.wait_until_ready(num_versions=2)
-        assert httpx.get(f"{server.url}/readyz").json()["models"] == wanted
-        groups = children_of(server.process.pid)
-    finally:
-        server.process.kill()
-        server.process.wait(60)
-
-    again = start_server(tmp_path, "--store", str(own))  # in the same run directory
-    try:
-        again.wait_until_ready(num_versions=2)
-        assert httpx.get(f"{again.url}/readyz").json()["models"] == wanted
-        assert [group_members(group) for group in groups] == [[], []]
-    finally:
-        assert again.stop(signal.SIGTERM) == 0
-    assert read_wanted(own) == begun

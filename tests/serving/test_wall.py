@@ -22,9 +22,8 @@ from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
-from tests.serving.conftest import free_port, make_certificate
+from tests.serving.conftest import PLAIN, free_port, make_certificate
 
-PLAIN = {"Content-Type": "text/plain"}
 PATH = "/predictions/tiny"
 
 
