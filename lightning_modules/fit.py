@@ -13,6 +13,7 @@ from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.epochs import EpochsBySize
 from lightning_modules.head_start import HeadStart
 from lightning_modules.last_step import LastStep
 from lightning_modules.loggers import LoggerSettings, RunLogger, make_loggers
@@ -97,8 +98,10 @@ class TrainingRun:
         self._signals = StopSignals()
         self._best = BestCheckpoint(checkpoints, REFINED_LOSS)
         self._speed, self._curve = Speed(), LearningCurve()
+        by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
         all_callbacks = [
             RichProgressBar(),
+            *by_size,
             HeadStart(),
             StepSeeds(settings.seed),
             Stopping(settings.patience),

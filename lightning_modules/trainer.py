@@ -50,6 +50,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty.*")
     # it is: the data module keeps its place
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # it follows from the number of documents
+    warnings.filterwarnings("ignore", message=".*max_epochs. was not set.*")
     # a small table is no mistake
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     # Lightning 2.6 with torch 2.13

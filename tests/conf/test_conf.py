@@ -23,7 +23,7 @@ SHARED = ("base", "defaults")
 # what a group's choice can't know by itself
 NEEDED = {"csv": ["data.train=F.csv"], "folder": ["data.train=F"]}
 NEEDED["hub"] = ["data.dataset=D", "data.train=train"]
-NEEDED["r8"] = NEEDED["csv"]
+NEEDED["r8"] = NEEDED["ohsumed"] = NEEDED["csv"]
 
 
 def choices(group: str) -> list[str]:
