@@ -75,7 +75,7 @@ class LearningCurve(pl.Callback):
     ) -> None:
         self._losses.append(float(outputs["loss"]))
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
         figures = {

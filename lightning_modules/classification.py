@@ -22,7 +22,7 @@ from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import model_files
 from lightning_modules.data_module import Batch
 from lightning_modules.optimizer import make_optimizer, make_schedule
-from lightning_modules.refined_loss import REFINED_LOSS, RefinedLoss
+from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR, RefinedLoss
 from lightning_modules.settings import ModelSettings
 
 MACRO_F1 = "val/macro_f1"
@@ -85,7 +85,12 @@ class DocumentClassification(pl.LightningModule):
         self.val_metrics.update(probabilities_DC, batch.targets.int())
         self.log_dict(self.val_metrics, prog_bar=True, batch_size=num_documents)
         self.val_refined_loss.update(logits_DC, batch.targets)
-        self.log(REFINED_LOSS, self.val_refined_loss, batch_size=num_documents)
+
+    def on_validation_epoch_end(self) -> None:
+        refined = self.val_refined_loss.compute()
+        self.val_refined_loss.reset()
+        self.log(REFINED_LOSS, refined.loss)
+        self.log(REFINED_LOSS_ERROR, refined.error)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings.optimizer

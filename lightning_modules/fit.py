@@ -19,7 +19,7 @@ from lightning_modules.last_step import LastStep
 from lightning_modules.loggers import LoggerSettings, RunLogger, make_loggers
 from lightning_modules.memory import out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
-from lightning_modules.refined_loss import REFINED_LOSS
+from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR
 from lightning_modules.resume import AUTO, CHECKPOINTS, read_stopped
 from lightning_modules.snapshots import LAST, BestCheckpoint, Snapshots
 from lightning_modules.step_seeds import StepSeeds
@@ -96,7 +96,7 @@ class TrainingRun:
         if checkpoints != own.absolute():
             go_on = f"resume={checkpoints / LAST}"
         self._signals = StopSignals()
-        self._best = BestCheckpoint(checkpoints, REFINED_LOSS)
+        self._best = BestCheckpoint(checkpoints, REFINED_LOSS, REFINED_LOSS_ERROR)
         self._speed, self._curve = Speed(), LearningCurve()
         by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
         all_callbacks = [

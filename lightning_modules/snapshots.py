@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from docsort.core.disk import remove_partials
@@ -91,13 +92,20 @@ class Snapshots(Checkpoint):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """``best.ckpt``, by a figure that is lowest for the validation to keep.
+    """``best.ckpt``: of the latest validation that is as good as the best, give or take chance.
+
+    That is the latest whose loss is at most a standard error above the least one so far (the rule
+    of Breiman et al. 1984 for pruning trees): with little between them, the later one learned at
+    the lower rate.
 
     One name, overwritten whole: whenever the process dies, ``last.ckpt`` never names a file that
     is gone. Its state holds names and no folders, so that a run's folder can be moved.
     """
 
-    def __init__(self, folder: Path, monitor: str) -> None:
+    def __init__(self, folder: Path, monitor: str, error: str) -> None:
+        """``monitor`` and ``error``: what the loss and its standard error are logged as."""
+        self._error = error
+        self._least = self._tolerated = float("inf")
         super().__init__(
             dirpath=folder,
             filename=Path(BEST).stem,
@@ -106,10 +114,23 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
 
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: torch.Tensor | None = None) -> bool:
+        """Whether to keep the validation that has just found ``current``."""
+        if current is None:
+            return False
+        if current < self._least:
+            self._least = float(current)
+            self._tolerated = self._least + float(trainer.callback_metrics[self._error])
+        # one that is no number is kept rather than none
+        keep = not self.best_k_models or bool(current <= self._tolerated)
+        return trainer.strategy.reduce_boolean_decision(keep)
+
     def state_dict(self) -> dict[str, Any]:
-        return _with_paths(super().state_dict(), lambda path: Path(path).name)
+        own = {"least": self._least, "tolerated": self._tolerated}
+        return _with_paths(super().state_dict(), lambda path: Path(path).name) | own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._least, self._tolerated = state_dict["least"], state_dict["tolerated"]
         folder = str(self.dirpath)
         super().load_state_dict(
             _with_paths(state_dict, lambda name: str(Path(folder, name))) | {"dirpath": folder}

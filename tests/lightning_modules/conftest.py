@@ -18,7 +18,7 @@ from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, RunSettings, TrainingRun
 from lightning_modules.loggers import LoggerSettings
-from lightning_modules.refined_loss import RefinedLoss
+from lightning_modules.refined_loss import Refined, RefinedLoss
 from lightning_modules.settings import ModelSettings, OptimizerSettings
 
 LABELS = ("finance", "medicine", "sport")
@@ -69,10 +69,12 @@ def make_corpus(several: bool = False) -> Corpus:
     )
 
 
-def losses_of_validations(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
+def losses_of_validations(
+    monkeypatch: pytest.MonkeyPatch, losses: list[float], error: float = 0.0
+) -> None:
     """Have the validations of a run without a sanity check find these losses."""
-    given = iter(losses)
-    monkeypatch.setattr(RefinedLoss, "compute", lambda _: torch.tensor(next(given)))
+    given = (Refined(torch.tensor(loss), torch.tensor(error)) for loss in losses)
+    monkeypatch.setattr(RefinedLoss, "compute", lambda _: next(given))
 
 
 PROVENANCE = {

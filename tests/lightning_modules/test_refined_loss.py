@@ -14,7 +14,7 @@ def refined(logits_DC: torch.Tensor, targets: torch.Tensor, task: str = "single_
     metric = RefinedLoss(task)
     metric.update(logits_DC[:7], targets[:7])
     metric.update(logits_DC[7:], targets[7:])
-    return float(metric.compute())
+    return float(metric.compute().loss)
 
 
 @pytest.fixture
@@ -52,3 +52,13 @@ def test_several_labels_a_document(logits_DC: torch.Tensor) -> None:
 def test_better_ordered_is_better(logits_DC: torch.Tensor, targets: torch.Tensor) -> None:
     noise = torch.from_numpy(np.random.default_rng(1).normal(0, 2, (500, 4))).float()
     assert refined(logits_DC + noise, targets) > refined(logits_DC, targets)
+
+
+def test_error_is_that_of_the_mean(logits_DC: torch.Tensor, targets: torch.Tensor) -> None:
+    """Twice the same documents say nothing new about the mean, and look surer of it."""
+    once, twice = RefinedLoss("single_label"), RefinedLoss("single_label")
+    once.update(logits_DC, targets)
+    twice.update(logits_DC.repeat(2, 1), targets.repeat(2))
+    losses_D = F.cross_entropy(logits_DC, targets, reduction="none")
+    assert float(once.compute().error) == pytest.approx(float(losses_D.std()) / 500**0.5, rel=0.2)
+    assert float(twice.compute().error) == pytest.approx(float(once.compute().error) / 2**0.5)
