@@ -99,10 +99,10 @@ def _reachable(server: TrialServer, arguments: argparse.Namespace) -> Iterator[T
 
 def _soak(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:
     soaked = soak.soak(server.target, server.process.pid, 60 * arguments.soak_minutes)
-    growth = {process: soaked.growth_mib(process) for process in soaked.samples_mib}
+    growth = {kind: soaked.growth_mib(kind) for kind in soaked.samples_mib}
     outcome = f"{soaked.num_answers} answers {sorted(soaked.statuses)}; growth in MiB: "
-    outcome += ", ".join(f"{process} {mib:+.1f}" for process, mib in growth.items())
-    control = growth.pop("control's worker")
+    outcome += ", ".join(f"{kind} {mib:+.1f}" for kind, mib in growth.items())
+    control = growth.pop("control's workers")
     held = max(growth.values()) < MAX_GROWTH_MIB < control and soaked.statuses <= {200, 422}
     what = f"{arguments.soak_minutes:g} minutes of load, with a leaking control"
     yield Trial("7", what, outcome, held)

@@ -43,16 +43,16 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Soak:
-    """Resident memory in MiB by process, sampled evenly, and what was answered meanwhile."""
+    """Resident memory in MiB by kind of process, sampled evenly; what was answered meanwhile."""
 
     seconds: float
     num_answers: int
     statuses: set[int]
     samples_mib: dict[str, list[float]]
 
-    def growth_mib(self, process: str) -> float:
+    def growth_mib(self, kind: str) -> float:
         """From the second quarter to the last: the first is for caches and arenas to fill."""
-        samples = self.samples_mib[process]
+        samples = self.samples_mib[kind]
         quarter = max(1, len(samples) // 4)
         return median(samples[-quarter:]) - median(samples[quarter : 2 * quarter])
 
@@ -80,8 +80,8 @@ def soak(target: Target, supervisor: int, seconds: float, max_answers: float = m
 
 async def _soak(target: Target, supervisor: int, seconds: float, max_answers: float) -> Soak:
     control = replace(target, version=CONTROL)
-    processes = _processes(target, control, supervisor)
-    samples: dict[str, list[float]] = {name: [] for name in processes}
+    processes = processes_of(target, control, supervisor)
+    samples: dict[str, list[float]] = {kind: [] for kind in processes}
     answers: list[int] = []
     started = time.monotonic()
 
@@ -95,28 +95,28 @@ async def _soak(target: Target, supervisor: int, seconds: float, max_answers: fl
     ]
     while (done := share_done()) < 1:
         if done * _NUM_SAMPLES >= len(samples["supervisor"]):
-            for name, process in processes.items():
-                samples[name].append(process.memory_info().rss / _MIB)
+            for kind, several in processes.items():
+                samples[kind].append(sum(p.memory_info().rss for p in several) / _MIB)
         await asyncio.sleep(0.02)
     await asyncio.gather(*asking)
     return Soak(seconds, len(answers), set(answers), samples)
 
 
-def _processes(target: Target, control: Target, supervisor: int) -> dict[str, psutil.Process]:
-    """By what they are: the supervisor, TorchServe, Nginx's worker and the two versions' workers.
-
-    The versions have one worker each.
-    """
-    found = {"supervisor": psutil.Process(supervisor)}
-    for process in found["supervisor"].children(recursive=True):
+def processes_of(
+    target: Target, control: Target, supervisor: int
+) -> dict[str, list[psutil.Process]]:
+    """By what they are: the supervisor, TorchServe, Nginx's worker, both versions' workers."""
+    own = psutil.Process(supervisor)
+    found = {"supervisor": [own]}
+    for process in own.children(recursive=True):
         name = process.name()
         if name == "java":
-            found["TorchServe"] = process
-        elif name == "nginx" and process.parent() != found["supervisor"]:
-            found["Nginx"] = process
-    for each, name in ((target, "worker"), (control, "control's worker")):
-        (pid,) = each.workers()
-        found[name] = psutil.Process(pid)
+            found["TorchServe"] = [process]
+        elif name == "nginx" and process.parent() != own:
+            found["Nginx"] = [process]
+    for each, kind in ((target, "workers"), (control, "control's workers")):
+        found[kind] = [psutil.Process(pid) for pid in sorted(each.workers())]
+        assert found[kind], f"{each.model} {each.version} has no worker"
     return found
 
 

@@ -1,6 +1,7 @@
 """A short form of each trial of benchmarks/faults, and that each of them can find something."""
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -124,13 +125,25 @@ def test_memory_does_not_grow_where_a_leaking_control_does(
 ) -> None:
     soaked = soak.soak(crowded, small.process.pid, seconds=300, max_answers=400)
     assert soaked.statuses <= {200, 422, 503}
-    growth = {process: soaked.growth_mib(process) for process in soaked.samples_mib}
-    assert set(growth) == {"supervisor", "TorchServe", "Nginx", "worker", "control's worker"}
-    control = growth.pop("control's worker")
+    growth = {kind: soaked.growth_mib(kind) for kind in soaked.samples_mib}
+    assert set(growth) == {"supervisor", "TorchServe", "Nginx", "workers", "control's workers"}
+    control = growth.pop("control's workers")
     assert control > 20
-    assert growth["worker"] < control / 2
+    assert growth["workers"] < control / 2
     assert growth["Nginx"] < 5
     assert growth["supervisor"] < 20
+
+
+def test_the_memory_of_all_of_a_versions_workers_counts() -> None:
+    pids = {os.getpid(), os.getppid()}
+
+    class Several(Target):
+        def workers(self) -> set[int]:
+            return pids
+
+    target = Several("http://127.0.0.1:1", Path(), "tiny", "1.0")
+    found = soak.processes_of(target, target, os.getpid())
+    assert {process.pid for process in found["workers"]} == pids
 
 
 def test_a_server_that_never_answers_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
