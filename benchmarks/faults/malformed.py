@@ -31,7 +31,7 @@ class Malformed:
 
     @property
     def held(self) -> bool:
-        return not self.findings and self.same_workers and self.neighbour.is_well
+        return not self.findings and self.same_workers and self.neighbour.held
 
 
 def throw(target: Target, num: int, seed: int) -> Malformed:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from benchmarks.faults import limits, malformed, reachable, soak
-from benchmarks.faults.target import Target
+from benchmarks.faults.target import Neighbour, Target
 from docsort.core.errors import RequestError
 from docsort.serving.client import classify_at
 from docsort.serving.keys import add_key
@@ -132,6 +132,15 @@ def test_memory_does_not_grow_where_a_leaking_control_does(
     assert growth["workers"] < control / 2
     assert growth["Nginx"] < 5
     assert growth["supervisor"] < 20
+
+
+def test_right_answers_that_come_too_late_do_not_hold() -> None:
+    in_time = Neighbour([200] * 200, [0.01] * 199 + [2.0])
+    late = Neighbour([200] * 200, [0.01] * 199 + [50.31])
+    assert (in_time.is_well, late.is_well) == (True, True)
+    assert (in_time.held, late.held) == (True, False)
+    assert "all 200, unchanged, p50 0.010 s, p99 0.01 s, worst 50.31 s (under 10 s" in str(late)
+    assert "all 200, CHANGED" in str(Neighbour([200], [0.01], is_unchanged=False))
 
 
 def test_the_memory_of_all_of_a_versions_workers_counts() -> None:
