@@ -4,11 +4,13 @@ Knows no model: what the bytes hold is checked when they are served. Imports not
 the image that has a network and credentials has little else.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from docsort.core.hashing import file_sha256
 
 SCHEMES = ("file", "https", "s3")
 _BLOCK_BYTES = 1 << 20
+_PARTIAL = ".fetching-"
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.mar\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -61,6 +64,7 @@ def fetch(
     if not _SHA256.match(sha256):
         raise ConfigError("MODEL_SHA256 must be the archive's SHA-256, 64 hexadecimal digits")
     target = store / name
+    _clear(store)
     if target.exists():
         if file_sha256(target) != sha256:
             raise ArchiveError(
@@ -100,8 +104,17 @@ def redacted(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
+def _clear(store: Path) -> None:
+    """Remove what killed fetches left, up to an archive each; one that goes on holds its lock."""
+    for left in store.glob(f"{_PARTIAL}*"):
+        with suppress(OSError), left.open("r+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
 def _publish(url: str, sha256: str, target: Path, options: dict[str, Any], max_bytes: int) -> None:
-    with tempfile.NamedTemporaryFile(prefix=".fetching-", dir=target.parent) as partial:
+    with tempfile.NamedTemporaryFile(prefix=_PARTIAL, dir=target.parent) as partial:
+        fcntl.flock(partial, fcntl.LOCK_EX)
         found = _download(url, options, partial, max_bytes)
         if found != sha256:
             raise ArchiveError(

@@ -1,5 +1,6 @@
 """An archive from file, https and s3: the one asked for, whole, with nothing said of secrets."""
 
+import fcntl
 import hashlib
 import http.server
 import json
@@ -8,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,30 @@ def test_what_is_refused_leaves_nothing_behind(
     with pytest.raises((ArchiveError, ConfigError), match=said):
         fetch(source.as_uri(), sha256, store, {}, limit)
     assert os.listdir(store) == []
+
+
+def test_what_a_killed_fetch_left_is_removed_and_what_another_writes_is_not(
+    source: Path, store: Path
+) -> None:
+    pipe = source.with_name("slow-1.0.mar")
+    os.mkfifo(pipe)
+    verb = [sys.executable, "-m", "docsort", "fetch", "--store", str(store)]
+    environment = {**os.environ, "MODEL_URL": pipe.as_uri(), "MODEL_SHA256": SHA256}
+    with pipe.open("r+b", buffering=0):  # nothing ever comes
+        killed = subprocess.Popen(verb, env=environment, cwd=Path(__file__).parents[2])
+        while not os.listdir(store):
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.terminate()
+        killed.wait(60)
+    (left,) = os.listdir(store)
+    assert left.startswith(".fetching-")
+    with (store / ".fetching-now").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        fetch(source.as_uri(), SHA256, store, {}, LIMIT)
+    assert sorted(os.listdir(store)) == [".fetching-now", source.name]
+    fetch(source.as_uri(), SHA256, store, {}, LIMIT)
+    assert os.listdir(store) == [source.name]
 
 
 def test_another_archive_is_never_replaced(source: Path, store: Path) -> None:
