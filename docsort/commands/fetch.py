@@ -7,8 +7,8 @@ import argparse
 import os
 from pathlib import Path
 
-from docsort.serving.fetch import fetch, read_credentials, redacted
-from docsort.serving.settings import DEFAULT_STORE
+from docsort.serving.fetch import fetch, read_credentials, redacted, refuse_signed
+from docsort.serving.settings import DEFAULT_STORE, MAX_ARCHIVE_BYTES
 
 _CREDENTIALS = Path("/run/secrets/model_credentials")
 
@@ -18,7 +18,10 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     credentials = read_credentials(options.credentials)
     # a signed URL is a secret as a whole
-    url = str(credentials.pop("url", "")) or os.environ.get("MODEL_URL", "")
+    url = str(credentials.pop("url", ""))
+    if not url:
+        url = os.environ.get("MODEL_URL", "")
+        refuse_signed(url)
     if not url:
         print("no MODEL_URL: nothing to fetch")
         return 0
@@ -48,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--max-bytes", type=int, default=4 << 30, help="of the archive (default: %(default)s)"
+        "--max-bytes",
+        type=int,
+        default=MAX_ARCHIVE_BYTES,
+        help="of the archive (default: %(default)s)",
     )
     return parser

@@ -97,6 +97,16 @@ def checked_name(url: str) -> str:
     return name
 
 
+def refuse_signed(url: str) -> None:
+    """For a URL that stands where others see it. Raises ConfigError if it has a query."""
+    if urlsplit(url).query:
+        raise ConfigError(
+            f"MODEL_URL {redacted(url)} has a query, which may be a signature, and whoever lists "
+            "the environment would see it; put the whole URL into the secret model_credentials: "
+            '{"url": "…"}'
+        )
+
+
 def redacted(url: str) -> str:
     """A URL without what may be a secret: its user, its password, its query."""
     parts = urlsplit(url)

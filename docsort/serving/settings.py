@@ -16,6 +16,7 @@ from docsort.core.errors import ConfigError
 
 DEFAULT_STORE = Path("model_store")
 DEFAULT_PORT = 1337
+MAX_ARCHIVE_BYTES = 4 << 30
 # Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
 _AT_LEAST_ONE = (
@@ -104,7 +105,9 @@ class ServeSettings:
             "file for a JSON line a request; RUN_DIR/door/nginx/access.log unless given", Path
         ),
     )
-    max_archive_bytes: int = _setting(4 << 30, "bytes of an archive to be registered, at most")
+    max_archive_bytes: int = _setting(
+        MAX_ARCHIVE_BYTES, "bytes of an archive to be registered, at most"
+    )
     management_port: int = _setting(
         0, "loopback TCP port of TorchServe's management API; 0: RUN_DIR/management.sock alone"
     )

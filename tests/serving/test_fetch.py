@@ -227,7 +227,10 @@ def test_from_https_with_a_signed_url_that_is_the_secret(
     (store / "tiny-1.0.mar").unlink()
     unsigned = run_verb(store, url, tmp_path / "none", SSL_CERT_FILE=str(certificate))
     assert (untrusted.returncode, unsigned.returncode) == (2, 2)
-    for said in (untrusted, finished, unsigned):
+    signed = run_verb(store, f"{url}?token=5ecret", tmp_path / "none")
+    assert signed.returncode == 2
+    assert f"MODEL_URL {url} has a query" in signed.stderr
+    for said in (untrusted, finished, unsigned, signed):
         assert "5ecret" not in said.stdout + said.stderr
     assert os.listdir(store) == []
 
