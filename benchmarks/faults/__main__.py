@@ -85,7 +85,9 @@ def _limits(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Tria
 
     burst = limits.burst(server.target, seconds=10, text=BURST_TEXT)
     ends = ", ".join(f"{num} answered {status}" for status, num in sorted(burst.statuses.items()))
-    outcome = f"{ends}; refusals within {burst.longest_refusal_s:.1f} s; "
+    kinds = ", ".join(sorted({end.partition("(")[0] for end in burst.failed}))
+    outcome = f"{ends}; {len(burst.failed)} without an answer{kinds and f' ({kinds})'}; "
+    outcome += f"refusals within {burst.longest_refusal_s:.1f} s; "
     outcome += f"ten in a row answered {burst.recovery_s:.1f} s after the last"
     what = f"{burst.num} requests at five times {burst.capacity_per_s:.1f}/s"
     yield Trial("6", what, outcome, burst.held)
