@@ -48,7 +48,7 @@ class ExternalFront:
             self._applied = (self._token, shares)
 
     def check(self) -> None:
-        """Its container's restart policy starts it again."""
+        """Its container's restart policy starts it again, and its engine keeps its log short."""
 
     def end(self) -> None:
         """Let no request in, and wait for those in flight; Nginx itself goes on, answering 503."""

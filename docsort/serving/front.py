@@ -1,4 +1,5 @@
-"""Nginx as a whole: configured, started, configured anew without losing a request, started again.
+"""Nginx as a whole: configured, started, configured anew without losing a request, started again,
+its access log kept under a size.
 
 Knows which shares of the requests go where, not why.
 """
@@ -12,13 +13,16 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from docsort.core.errors import ServingError
+from docsort.serving.access_log import put_aside_if_full
 from docsort.serving.child import Child
 from docsort.serving.nginx import (
     Share,
+    access_log,
     check_config,
     end_nginx,
     put_back,
     reload_nginx,
+    reopen_logs,
     start_nginx,
     write_config,
 )
@@ -70,12 +74,22 @@ class Front:
             self._applied = (self._token, shares)
 
     def check(self) -> None:
-        """Start Nginx again if it has ended by itself. Raises ServingError if it does so often."""
+        """Start Nginx again if it has ended by itself, and give a full access log's place to a new.
+
+        Raises ServingError if it ends often.
+        """
         with self._changing:
-            if self._child and self._child.exit_status is not None:
+            if self._child is None:
+                return
+            log = access_log(self._settings, self._run_dir)
+            # first, since SIGUSR1 would end an Nginx that has only just begun
+            is_put_aside = put_aside_if_full(log, self._settings.max_access_log_bytes)
+            if self._child.exit_status is not None:
                 self._restarts.spend(self._child)
                 end_nginx(self._child, 0.0)  # what it left behind
                 self._child = start_nginx(self._program, self._run_dir)
+            elif is_put_aside:
+                reopen_logs(self._child)
 
     def end(self) -> None:
         """Take no new connections, finish what is in flight, then end."""

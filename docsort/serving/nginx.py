@@ -64,13 +64,18 @@ def write_config(
         listen=socket_address(settings.host, settings.port),
         metrics_listen=socket_address(settings.metrics_host, settings.metrics_port),
         tls=settings.tls_certificate is not None,
-        access_log=settings.access_log or run_dir.access_log,
+        access_log=access_log(settings, run_dir),
         user=pwd.getpwuid(0).pw_name if os.geteuid() == 0 else None,
         inference_token=inference_token,
         shares=shares,
         generation=generation,
     )
     write_whole(run_dir.nginx_config, text, _GROUP_MAY_READ)
+
+
+def access_log(settings: ServeSettings, run_dir: RunDir) -> Path:
+    """Where Nginx writes a line a request."""
+    return settings.access_log or run_dir.access_log
 
 
 @contextmanager
@@ -119,6 +124,11 @@ def start_nginx(program: str, run_dir: RunDir) -> Child:
 def reload_nginx(nginx: Child) -> None:
     """Let new workers serve by the configuration; the old ones finish what they have begun."""
     nginx.send(signal.SIGHUP)
+
+
+def reopen_logs(nginx: Child) -> None:
+    """Let it write to files of its logs' names, where those were renamed."""
+    nginx.send(signal.SIGUSR1)
 
 
 def end_nginx(nginx: Child, drain_timeout_s: float) -> None:

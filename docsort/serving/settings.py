@@ -105,6 +105,9 @@ class ServeSettings:
             "file for a JSON line a request; RUN_DIR/door/nginx/access.log unless given", Path
         ),
     )
+    max_access_log_bytes: int = _setting(
+        64 << 20, "bytes of the access log that put it aside as FILE.old, in place of it; 0: never"
+    )
     max_archive_bytes: int = _setting(
         MAX_ARCHIVE_BYTES, "bytes of an archive to be registered, at most"
     )
@@ -119,7 +122,7 @@ class ServeSettings:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         for name in ("response_timeout_s", "startup_timeout_s", "drain_timeout_s"):
             self._check(name, getattr(self, name) >= 1, "1 second or more")
-        for name in ("threads", "rate_per_s", "rate_burst", "answer_cache"):
+        for name in ("threads", "rate_per_s", "rate_burst", "answer_cache", "max_access_log_bytes"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         # Nginx reads a request's first bytes into a buffer of 1 kB
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")

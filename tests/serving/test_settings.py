@@ -30,6 +30,7 @@ STORE, RUN_DIR = Path("store"), Path("/tmp/run")
         ("client_connections", 0),
         ("client_timeout_s", 0),
         ("rate_per_s", -1),
+        ("max_access_log_bytes", -1),
         ("metrics_port", 65536),
         ("metrics_host", "localhost"),
         ("access_log", Path("/tmp/a b")),
