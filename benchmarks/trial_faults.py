@@ -2,22 +2,26 @@
 
     python -m benchmarks.trial_faults [--kills 20] [--clients 16]
 
-The model is tiny and random: what is tried is the server. Full disks want root, who may mount small
-ones. Writes a dated table under benchmarks/results.
+The model is tiny and random: what is tried is the server. Full disks are left out unless root asks,
+who may mount small ones. Writes a dated table under benchmarks/results.
 """
 
 import argparse
+import os
 import signal
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.bad_archives import bad_archives, state
 from benchmarks.fault_trial import RESPONSE_TIMEOUT_S, Outcome, Trial, start
 from benchmarks.full_disks import full, on_small_disks
 from benchmarks.tables import write_table
 from benchmarks.tiny_archives import TinyArchives, build_tiny_archives
+from docsort.core.errors import ServingError
 from docsort.serving.control_client import ask
+from docsort.serving.settings import MAX_ARCHIVE_BYTES
 
 # of a full disk
 _FULL_FOR_S = 10.0
@@ -46,13 +50,23 @@ def main() -> None:
                 trial.try_fault("supervisor killed, started again", trial.kill_supervisor),
             ]
             said: list[str] = []
+            refused: list[str] = []
+            outcomes.append(
+                trial.try_fault(
+                    "six bad archives to register",
+                    lambda: refused.extend(_register_bad_archives(trial)),
+                )
+            )
             looped = trial.try_fault(
                 "a canary of 10 % crash-loops",
                 lambda: said.append(trial.crash_loop()),
             )
         finally:
             trial.server.stop()
-        on_full_disks, refusals = _on_full_disks(folder, archives, options.clients)
+        on_full_disks: list[Outcome] = []
+        refusals = {"full disks": "not tried, since only root may mount small ones"}
+        if os.geteuid() == 0:
+            on_full_disks, refusals = _on_full_disks(folder, archives, options.clients)
     write_table(
         "trial-faults",
         f"Faults under {options.clients} clients",
@@ -71,10 +85,28 @@ def main() -> None:
             f"The response timeout was {RESPONSE_TIMEOUT_S} s. Ready: `/readyz` answers 200 and so "
             "does a prediction. Failed requests are those that clients saw, none was sent again "
             "but where an idle connection was closed.",
+            *(f"A bad archive, {answer}." for answer in refused),
             f"The canary that crash-loops: {said[0]}.",
             *(f"{change.capitalize()}: {answer}." for change, answer in refusals.items()),
         ],
     )
+
+
+def _register_bad_archives(trial: Trial) -> list[str]:
+    """What was said to each, and whether it left anything behind."""
+    store = trial.archives.store
+    answers = []
+    for bad in bad_archives(trial.archives.first, trial.folder, MAX_ARCHIVE_BYTES):
+        before = state(store, trial.server)
+        try:
+            ask(trial.control, "register", file=str(bad.file), sha256=bad.sha256)
+            said = "REGISTERED"
+        except ServingError as error:
+            is_right = bad.said in str(error)
+            said = "refused" if is_right else f"REFUSED FOR ANOTHER REASON ({error})"
+        left = "nothing" if state(store, trial.server) == before else "SOMETHING"
+        answers.append(f"{bad.wrong}: {said}, {left} left behind")
+    return answers
 
 
 def _on_full_disks(

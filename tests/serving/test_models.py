@@ -11,11 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.bad_archives import bad_archives, state
 from benchmarks.crowd import Crowd
-from benchmarks.fault_trial import of_version
 from benchmarks.trial_rollout import run_rounds
 from docsort.commands import main
-from docsort.serving.run_dir import RunDir
 from docsort.serving.wanted import WANTED
 from tests.serving.conftest import RunningServer, free_port, start_server
 
@@ -61,18 +60,6 @@ def models(rolling: RunningServer, capsys: pytest.CaptureFixture[str]) -> Models
         return said.err if status else said.out
 
     return run
-
-
-def state(own_store: Path, server: RunningServer) -> object:
-    """All that a refused change must leave as it is: store, wanted state, TorchServe's folders."""
-    run_dir = RunDir(server.run_dir, -1)
-    return (
-        sorted((file.name, file.stat().st_size) for file in own_store.iterdir()),
-        (own_store / WANTED).read_text(),
-        sorted(file.name for file in (run_dir.temporary / "models").iterdir()),
-        sorted(file.name for file in run_dir.closed.rglob("*~")),
-        httpx.get(f"{server.url}/readyz").json(),
-    )
 
 
 def test_a_rollout_under_a_crowd_loses_no_request(
@@ -129,39 +116,16 @@ def test_refused(
     assert state(own_store, rolling) == before
 
 
-def spoiled_archives(good: Path, tiny_bundle: Path, folder: Path) -> dict[str, Path]:
-    """Archives that must be refused, by what is said then."""
-    golden = (tiny_bundle / "golden.jsonl").read_bytes()
-    wrong = golden.replace(b'"probabilities": [0.', b'"probabilities": [1.', 1)
-    spoiled = {
-        "truncated or damaged": of_version(good, folder / "corrupt.mar", {}),
-        "File is not a zip file": of_version(good, folder / "truncated.mar", {}),
-        "--max-archive-bytes": of_version(good, folder / "huge.mar", {}),
-        "outside the folder": of_version(good, folder / "climbing.mar", {"../x": b"x"}),
-        "probabilities differ": of_version(
-            good, folder / "wrong.mar", {"bundle/golden.jsonl": wrong}
-        ),
-    }
-    content = bytearray(spoiled["truncated or damaged"].read_bytes())
-    content[len(content) // 2] ^= 1
-    spoiled["truncated or damaged"].write_bytes(content)
-    os.truncate(spoiled["File is not a zip file"], len(content) - 100)
-    os.truncate(spoiled["--max-archive-bytes"], MAX_ARCHIVE_BYTES + 1)
-    return spoiled
-
-
 def test_archives_that_are_refused_leave_nothing_and_harm_nobody(
-    models: Models, rolling: RunningServer, own_store: Path, tmp_path: Path, tiny_bundle: Path
+    models: Models, rolling: RunningServer, own_store: Path, tmp_path: Path
 ) -> None:
     before = state(own_store, rolling)
     good = own_store / "tiny-1.0.mar"
     with Crowd(f"{rolling.url}/predictions/tiny", num_clients=2).asking() as crowd:
-        for said, archive in spoiled_archives(good, tiny_bundle, tmp_path).items():
-            assert said in models("register", str(archive))
+        for bad in bad_archives(good, tmp_path, MAX_ARCHIVE_BYTES):
+            sha256 = ["--sha256", bad.sha256] if bad.sha256 else []
+            assert bad.said in models("register", str(bad.file), *sha256)
             assert state(own_store, rolling) == before
-        sound = of_version(good, tmp_path / "sound.mar", {})
-        assert "has the SHA-256" in models("register", str(sound), "--sha256", "0" * 64)
-        assert state(own_store, rolling) == before
     assert not crowd.failures()
     assert set(crowd.versions()) == {"1.0"}
 
