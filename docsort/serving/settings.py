@@ -19,6 +19,9 @@ DEFAULT_PORT = 1337
 MAX_ARCHIVE_BYTES = 4 << 30
 # Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
+# Of a version's queue, whose bodies may all be the largest: half of Java's heap (torchserve.py).
+# TorchServe ends when that is full.
+MAX_WAITING_BYTES = 256 << 20
 _AT_LEAST_ONE = (
     "workers",
     "batch_size",
@@ -124,6 +127,12 @@ class ServeSettings:
             self._check(name, getattr(self, name) >= 1, "1 second or more")
         for name in ("threads", "rate_per_s", "rate_burst", "answer_cache", "max_access_log_bytes"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
+        self._check(
+            "queue_size",
+            self.queue_size * self.max_body_bytes <= MAX_WAITING_BYTES,
+            f"{MAX_WAITING_BYTES // self.max_body_bytes} at most with --max-body-bytes "
+            f"{self.max_body_bytes}, since TorchServe holds what waits in memory",
+        )
         # Nginx reads a request's first bytes into a buffer of 1 kB
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")
         self._check("nginx", self.nginx in ("own", "external"), "own or external")

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from docsort.commands import serve
 from docsort.core.errors import ConfigError
-from docsort.serving.settings import ServeSettings, default_run_dir
+from docsort.serving import torchserve
+from docsort.serving.settings import MAX_WAITING_BYTES, ServeSettings, default_run_dir
 
+ROOT = Path(__file__).parents[2]
 STORE, RUN_DIR = Path("store"), Path("/tmp/run")
 
 
@@ -45,6 +48,22 @@ def test_refused(name: str, value: Any) -> None:
     option = "--" + name.replace("_", "-")
     with pytest.raises(ConfigError, match=f"{option} .* is not accepted; it must be"):
         ServeSettings(**{"store": STORE, "run_dir": RUN_DIR, name: value})
+
+
+def test_bodies_that_wait_must_have_room_in_torchserves_memory() -> None:
+    ServeSettings(STORE, RUN_DIR, queue_size=256)
+    with pytest.raises(
+        ConfigError, match=r"--queue-size 257 .* be 256 at most with --max-body-bytes 10"
+    ):
+        ServeSettings(STORE, RUN_DIR, queue_size=257)
+    assert int(torchserve._HEAP.removesuffix("m")) << 20 >= 2 * MAX_WAITING_BYTES
+
+
+def test_composes_nginx_has_room_for_the_largest_bodies_of_all_connections() -> None:
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    settings = ServeSettings(STORE, RUN_DIR)
+    limit = int(compose["services"]["nginx"]["mem_limit"].removesuffix("m")) << 20
+    assert limit > settings.max_connections * settings.max_body_bytes * 1.1
 
 
 def test_tls_that_nginx_would_refuse_is_found_before_anything_starts(tmp_path: Path) -> None:
@@ -110,7 +129,7 @@ def test_all_cores_are_used_and_none_twice(
 
 @pytest.mark.parametrize("page", ["serving.md", "threat-model.md"])
 def test_the_documents_name_only_options_that_there_are(page: str) -> None:
-    text = (Path(__file__).parents[2] / "docs" / page).read_text()
+    text = (ROOT / "docs" / page).read_text()
     named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", text))
     options = {name.replace("_", "-") for name in vars(serve._parser().parse_args([]))}
     of_other_verbs = {"file", "url", "help"}
