@@ -84,7 +84,7 @@ class Rollout:
                             self._try_to_load(watch, version)
             self._loaded = watch
             with self._changing:
-                watch.tell(self._wanted)
+                self._tell(watch)
                 self._front.apply(shares_of(self._wanted, watch))
         except (DocsortError, OSError) as error:  # nobody reads this thread's exceptions
             self._report(str(error))
@@ -129,6 +129,10 @@ class Rollout:
             if self._unwritten != str(error):
                 self._report(f"that could not be written down: {error}")
             self._unwritten = str(error)
+        self._tell(watch)
+
+    def _tell(self, watch: Watch) -> None:
+        """Have /readyz name what is in force already, so that nothing fails for want of that."""
         try:
             watch.tell(self._wanted)  # what it cannot write now, its own next look does
         except (DocsortError, OSError) as error:
@@ -268,7 +272,7 @@ class Rollout:
         except BaseException:
             self._restore(watch, before, model.name)
             raise
-        watch.tell(self._wanted)
+        self._tell(watch)
 
     def _restore(self, watch: Watch, before: tuple[WantedModel, ...], name: str) -> None:
         """Make all as it was; each part is tried though another fails, which is told."""

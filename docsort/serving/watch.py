@@ -97,10 +97,14 @@ class Watch:
         try:
             for model in self.wanted:
                 self._follow_model(model)
-            self.restore()
         except (DocsortError, OSError) as error:  # a full disk ends no server that still answers
             self.withdraw()
             return str(error)
+        try:
+            self.restore()
+        except (DocsortError, OSError) as error:
+            # that it is ready is true, though for want of room it names the versions of before
+            return None if self.run_dir.ready.exists() else str(error)
         return None
 
     def withdraw(self) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.fault_trial import of_version
 from docsort.commands.models import _role
 from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.core.golden import read_golden
@@ -37,6 +38,9 @@ class FakeApi(TorchServeApi):
         self.workers = {"1.0": {10}, "2.0": {10}}
 
     def register(self, file: str, name: str, version: str, settings: ServeSettings) -> None:
+        pass
+
+    def unregister(self, name: str, version: str) -> None:
         pass
 
     def set_default(self, name: str, version: str) -> None:
@@ -236,6 +240,29 @@ def test_a_withdrawal_is_written_down_though_readyz_cannot_be(
     scene.rollout.follow_canaries()
     assert scene.reports[-1] == "/readyz does not name that yet: no room"
     assert not scene.is_shared()
+
+
+def test_what_is_in_force_is_no_failure_though_readyz_cannot_name_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: str) -> None:
+        raise StorageError("no room")
+
+    rollout, said = scene.rollout, "/readyz does not name that yet: no room"
+    third = of_version(scene.store / "tiny-1.0.mar", scene.store.parent / "third.mar", {})
+    scene.api.bundles["3.0"], scene.api.workers["3.0"] = scene.api.bundles["1.0"], {10}
+    watch = rollout.begin(scene.api)
+    watch.restore()
+    monkeypatch.setattr("docsort.serving.watch.write_if_changed", full)
+    rollout.register(str(third), None)
+    assert (scene.store / "tiny-3.0.mar").exists()
+    assert scene.reports[-1] == said
+    rollout.promote("tiny", "3.0")
+    assert scene.reports[-2:] == [said, said]
+    (tiny,) = read_wanted(scene.store)
+    assert (scene.api.default, tiny.default) == ("3.0", "3.0")
+    assert watch.follow() is None
+    assert watch.run_dir.ready.exists()
 
 
 def test_looks_that_find_nothing_out_give_no_canary_up(
