@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _REQUIRED = (MANIFEST, HANDLER, "docsort/__init__.py", "docsort/core/scorer.py", BUNDLE_MANIFEST)
 # requirementsFile would install packages, configFile would override what registration asks for.
 _MODEL_KEYS = {"modelName", "modelVersion", "handler"}
+
+# What Python's zipfile raises where bytes of an archive were changed.
+_DAMAGES = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def unpack_archive(path: Path, folder: Path) -> None:
     with _opened(path) as archive:
         try:
             archive.extractall(folder)
-        except zipfile.BadZipFile as error:
+        except _DAMAGES as error:
             raise _damaged(path, error) from error
 
 
@@ -110,7 +114,7 @@ def check_content(path: Path) -> None:
     with _opened(path) as archive:
         try:
             damaged = archive.testzip()
-        except zipfile.BadZipFile as error:
+        except _DAMAGES as error:
             raise _damaged(path, error) from error
         if damaged is not None:
             raise _damaged(path, f"{damaged} has another CRC")
@@ -144,7 +148,7 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
     except OSError as error:
         raise ArchiveError(f"{file} cannot be read: {error.strerror}") from error
-    except zipfile.BadZipFile as error:
+    except _DAMAGES as error:
         raise _damaged(file, error) from error
     with archive:
         _check_entries(file, archive)
@@ -186,7 +190,7 @@ def _stays_inside(entry: zipfile.ZipInfo) -> bool:
 def _json_in(file: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     try:
         content = json.loads(archive.read(name))
-    except zipfile.BadZipFile as error:
+    except (*_DAMAGES, OSError) as error:  # a wrong place in the file is an OSError
         raise _damaged(file, error) from error
     except ValueError as error:
         raise ArchiveError(f"{file}: {name} is not JSON; build the archive again") from error

@@ -57,6 +57,26 @@ def test_truncated(archive_copy: Path, keep: int) -> None:
         read_archive(archive_copy)
 
 
+@pytest.mark.parametrize(
+    ("at", "bits"),
+    [
+        ([6], 0xFF),  # needs another zip's version: zipfile's NotImplementedError
+        ([23, 27], 0x40),  # has more bytes than there are: EOFError
+        ([46], 0x80),  # has a name that is not UTF-8: UnicodeDecodeError
+    ],
+)
+def test_a_damaged_directory(archive_copy: Path, at: list[int], bits: int) -> None:
+    with zipfile.ZipFile(archive_copy) as archive:
+        start = archive.start_dir
+    content = bytearray(archive_copy.read_bytes())
+    content[start + 9] |= 8  # names are UTF-8
+    for place in at:
+        content[start + place] ^= bits
+    archive_copy.write_bytes(content)
+    with pytest.raises(ArchiveError, match="truncated or damaged"):
+        read_archive(archive_copy)
+
+
 def test_damaged_weights_are_found_when_unpacked(archive_copy: Path, tmp_path: Path) -> None:
     content = bytearray(archive_copy.read_bytes())
     with zipfile.ZipFile(archive_copy) as archive:
