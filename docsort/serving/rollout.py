@@ -23,7 +23,7 @@ from docsort.serving.standing import described, shares_of
 from docsort.serving.store import file_of, publish, staged
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel, WantedVersion, find_model
-from docsort.serving.wanted import WantedFile, version_of
+from docsort.serving.wanted import WantedFile, read_version, version_of
 from docsort.serving.watch import Watch
 
 _POLL_S = 0.1
@@ -67,7 +67,7 @@ class Rollout:
         with self._loading, self._changing:
             watch = Watch(api, self._run_dir, self._settings.store, self._wanted)
             for model in self._wanted:
-                self._load(watch, model.default_version)
+                self._load(watch, model.name, model.default_version)
                 api.set_default(model.name, model.default)
             self._watch = watch
             self._has_begun = True
@@ -81,7 +81,7 @@ class Rollout:
                 for model in self._wanted:
                     for version in model.versions:
                         if version.version != model.default:
-                            self._try_to_load(watch, version)
+                            self._try_to_load(watch, model.name, version)
             self._loaded = watch
             with self._changing:
                 self._tell(watch)
@@ -295,14 +295,14 @@ class Rollout:
             )
         return self._watch
 
-    def _load(self, watch: Watch, version: WantedVersion) -> None:
-        info = read_archive(self._settings.store / version.file)
+    def _load(self, watch: Watch, name: str, version: WantedVersion) -> None:
+        info = read_version(self._settings.store, name, version)
         self._report(f"loading {info.name} {info.version}")
         load(watch, info, self._settings)
 
-    def _try_to_load(self, watch: Watch, version: WantedVersion) -> None:
+    def _try_to_load(self, watch: Watch, name: str, version: WantedVersion) -> None:
         try:
-            self._load(watch, version)
+            self._load(watch, name, version)
         except (DocsortError, OSError) as error:
             self._report(f"{version.file} is left out: {error}")
 

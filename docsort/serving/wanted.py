@@ -104,15 +104,18 @@ def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...
     """What to serve: the given archives, else the store's wanted state, else its newest versions.
 
     Raises:
-        ArchiveError: an archive cannot be read.
-        ServingError: there is nothing to serve, or the wanted state does not fit the store.
+        ArchiveError: an archive cannot be read; of the wanted state, any.
+        ServingError: there is nothing to serve, the wanted state cannot be understood, or a default
+            version's archive is another than the one that was registered.
     """
     if archives:
         infos = {info.sha256: info for info in map(read_archive, archives)}
         return wanted_from(list(infos.values()))
     if (store / WANTED).exists():
         wanted = read_wanted(store)
-        check_wanted(store, wanted)
+        for model in wanted:
+            for version in model.versions:
+                read_version(store, model.name, version)
         return wanted
     newest = newest_of_each(archives_in(store))
     if not newest:
@@ -123,20 +126,22 @@ def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...
     return wanted_from(list(newest.values()))
 
 
-def check_wanted(store: Path, wanted: Sequence[WantedModel]) -> None:
-    """Raise unless every wanted archive is in the store, with the bytes that were registered."""
-    for model in wanted:
-        for version in model.versions:
-            info = read_archive(store / version.file)
-            if (info.name, info.version, info.sha256) != (
-                model.name,
-                version.version,
-                version.sha256,
-            ):
-                raise ServingError(
-                    f"{store / version.file} is not the archive of {model.name} {version.version} "
-                    f"that {store / WANTED} names; put that one back, or delete {WANTED}"
-                )
+def read_version(store: Path, name: str, version: WantedVersion) -> ArchiveInfo:
+    """The archive of a wanted version.
+
+    Raises:
+        ArchiveError: the archive cannot be read.
+        ServingError: it is another than the one that was registered.
+    """
+    info = read_archive(store / version.file)
+    found = (info.name, info.version, info.sha256)
+    if found != (name, version.version, version.sha256):
+        raise ServingError(
+            f"{info.path} is not the archive of {name} {version.version} that was registered, "
+            f"which has the SHA-256 {version.sha256}; put that one back, or delete "
+            f"{store / WANTED} to begin anew"
+        )
+    return info
 
 
 def read_wanted(store: Path) -> tuple[WantedModel, ...]:

@@ -14,11 +14,11 @@ import numpy as np
 from docsort.core.disk import write_if_changed
 from docsort.core.errors import ArchiveError, BundleError, DocsortError, ServingError
 from docsort.core.golden import check_golden
-from docsort.serving.mar import ArchiveInfo, read_archive, unpack_archive
+from docsort.serving.mar import ArchiveInfo, unpack_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel, WantedVersion
-from docsort.serving.wanted import readiness
+from docsort.serving.wanted import read_version, readiness
 
 
 @dataclass
@@ -56,9 +56,12 @@ class Watch:
         self._proved[info.name, info.version] = proved
 
     def ensure(self, name: str, version: WantedVersion) -> None:
-        """Have a version prove itself unless a worker that did so is ready. Raises as ``prove``."""
+        """Have a version prove itself unless a worker that did so is ready.
+
+        Raises as ``prove``, and as ``read_version``.
+        """
         if not self.proved_workers(name, version.version):
-            self.prove(read_archive(self.store / version.file))
+            self.prove(read_version(self.store, name, version))
 
     def try_to_ensure(self, name: str, version: WantedVersion) -> tuple[bool, str | None]:
         """Whether a proved worker was ready, and why none is now: None where there is one.
@@ -72,7 +75,7 @@ class Watch:
         if not ready:
             return False, f"{name} {version.version} has no worker that is ready"
         try:
-            self.prove(read_archive(self.store / version.file))
+            self.prove(read_version(self.store, name, version))
         except (ArchiveError, BundleError, ServingError) as error:
             self.api.ready_workers(name, version.version)  # its word counts while it can be asked
             return False, str(error)

@@ -27,6 +27,7 @@ from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel
 from docsort.serving.wanted import find_wanted, read_wanted
 from docsort.serving.watch import Watch
+from tests.serving.test_mar import rewrite
 
 
 class FakeApi(TorchServeApi):
@@ -295,6 +296,22 @@ def test_looks_that_find_nothing_out_give_no_canary_up(
     scene.rollout.follow_canaries()
     assert scene.is_shared()
     assert "No space left" in scene.reports[-1]
+
+
+def test_an_archive_that_was_overwritten_is_never_loaded(scene: Scene) -> None:
+    rollout, first, second = scene.rollout, *sorted(scene.store.glob("*.mar"))
+    rewrite(second, {"docsort_handler.py": b"other code"})
+    rollout.begin(scene.api)  # as TorchServe has ended
+    rollout.load_others()
+    said = "tiny-2.0.mar is not the archive of tiny 2.0 that was registered"
+    assert scene.reports[-1].startswith("tiny-2.0.mar is left out")
+    assert said in scene.reports[-1]
+    assert [version["ready"] for version in rollout.list()] == [True, False]
+    with pytest.raises(ServingError, match=said):
+        rollout.promote("tiny", "2.0")
+    shutil.copy(second, first)
+    with pytest.raises(ServingError, match=r"tiny-1\.0\.mar is not the archive of tiny 1\.0"):
+        rollout.begin(scene.api)
 
 
 def test_an_archive_that_vanished_is_told_as_one(scene: Scene) -> None:
