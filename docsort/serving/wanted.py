@@ -104,7 +104,7 @@ def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...
     """What to serve: the given archives, else the store's wanted state, else its newest versions.
 
     Raises:
-        ArchiveError: an archive cannot be read; of the wanted state, any.
+        ArchiveError: an archive cannot be read; of the wanted state, one of a default version.
         ServingError: there is nothing to serve, the wanted state cannot be understood, or a default
             version's archive is another than the one that was registered.
     """
@@ -113,9 +113,8 @@ def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...
         return wanted_from(list(infos.values()))
     if (store / WANTED).exists():
         wanted = read_wanted(store)
-        for model in wanted:
-            for version in model.versions:
-                read_version(store, model.name, version)
+        for model in wanted:  # the others are looked at when they are loaded, and may be left out
+            read_version(store, model.name, model.default_version)
         return wanted
     newest = newest_of_each(archives_in(store))
     if not newest:

@@ -54,6 +54,16 @@ def test_an_archive_that_was_swapped(own_store: Path) -> None:
         find_wanted(own_store, [])
 
 
+def test_one_that_is_no_default_stops_nobody(own_store: Path) -> None:
+    (tiny,) = find_wanted(own_store, sorted(own_store.glob("*.mar")))
+    wanted = (WantedModel("tiny", "1.0", tiny.versions),)
+    write_wanted(own_store, wanted)
+    (own_store / "tiny-2.0.mar").write_bytes(b"spoilt")
+    assert find_wanted(own_store, []) == wanted
+    (own_store / "tiny-2.0.mar").unlink()
+    assert find_wanted(own_store, []) == wanted
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
