@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.serving.mar import ArchiveInfo
 from docsort.serving.run_dir import RunDir
@@ -34,7 +35,10 @@ def _check_room(folder: Path, info: ArchiveInfo) -> None:
         needed = 2 * info.path.stat().st_size
     except OSError as error:  # it was read a moment ago
         raise ArchiveError(f"{info.path} cannot be read any more: {error.strerror}") from error
-    free = shutil.disk_usage(folder).free
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:  # it is another TorchServe's by now
+        raise ServingError(f"{folder} cannot be used: {error.strerror}") from error
     if free < needed:
         raise StorageError(
             f"{info.name} {info.version} is not loaded: {folder} has {free} bytes free, and "
@@ -50,10 +54,17 @@ def forget(watch: Watch, info: ArchiveInfo) -> None:
 
 @contextmanager
 def hidden(run_dir: RunDir, predictions: str) -> Iterator[None]:
-    """Let Nginx answer 404 to ``/predictions/…`` while the block runs; no reload is needed."""
+    """Let Nginx answer 404 to ``/predictions/…`` while the block runs; no reload is needed.
+
+    Raises StorageError or ServingError where the file that says so cannot be made.
+    """
     gate = run_dir.closed / "predictions" / f"{predictions}~"
-    gate.parent.mkdir(parents=True, exist_ok=True)
-    gate.touch()
+    try:
+        with full_disk_as_error(gate):
+            gate.parent.mkdir(parents=True, exist_ok=True)
+            gate.touch()
+    except OSError as error:
+        raise ServingError(f"{gate} cannot be made: {error.strerror}") from error
     try:
         yield
     finally:

@@ -8,8 +8,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ class TorchServeApi:
         while time.monotonic() < deadline:
             if len(self.ready_workers(name, version)) >= settings.workers:
                 return
-            seen |= {worker["pid"] for worker in self._describe(name, version)["workers"]}
+            seen |= set(self._workers(name, version))
             if len({pid for pid in seen if pid > 0}) > settings.workers:
                 raise ServingError(f"{name} {version}: a worker ended while it loaded the archive")
             time.sleep(_POLL_S)
@@ -192,12 +192,18 @@ class TorchServeApi:
 
     def ready_workers(self, name: str, version: str) -> set[int]:
         """Process ids of a version's workers that have loaded it."""
-        workers = self._describe(name, version)["workers"]
-        return {w["pid"] for w in workers if w["status"] == "READY"}
+        workers = self._workers(name, version)
+        return {pid for pid, status in workers.items() if status == "READY"}
 
     def num_pending(self, name: str, version: str) -> int:
         """A version's requests that no worker has taken yet."""
-        return int(self._describe(name, version)["jobQueueStatus"]["pendingRequests"])
+        with _understood("management API"):
+            return int(self._describe(name, version)["jobQueueStatus"]["pendingRequests"])
+
+    def _workers(self, name: str, version: str) -> dict[int, str]:
+        """The status of each of a version's workers, by process id."""
+        with _understood("management API"):
+            return {w["pid"]: w["status"] for w in self._describe(name, version)["workers"]}
 
     def _describe(self, name: str, version: str) -> dict[str, Any]:
         """As TorchServe describes it; a version that it does not have has nothing."""
@@ -208,12 +214,11 @@ class TorchServeApi:
     def scores(self, info: ArchiveInfo, texts: Sequence[str]) -> np.ndarray:
         """Probabilities (D, C) that a version gives to texts, in the order of its labels.
 
-        A request a text: together they could be over any limit on a request.
+        A request a text: together they could be over any limit on a request. Raises ServingError.
         """
-        rows = [self._scores_of(info, text) for text in texts]
-        return np.array([[row[label] for label in info.labels] for row in rows])
+        return np.array([self._scores_of(info, text) for text in texts])
 
-    def _scores_of(self, info: ArchiveInfo, text: str) -> dict[str, float]:
+    def _scores_of(self, info: ArchiveInfo, text: str) -> list[float]:
         path = f"/predictions/{info.name}/{info.version}"
         try:
             response = self._inference.post(
@@ -223,7 +228,9 @@ class TorchServeApi:
             raise ServingError(f"TorchServe's {path} does not answer: {error!r}") from error
         if not response.is_success:
             raise ServingError(f"TorchServe's {path} answers {response.status_code}")
-        return {entry["label"]: entry["score"] for entry in response.json()["scores"]}
+        with _understood(path):
+            row = {entry["label"]: float(entry["score"]) for entry in response.json()["scores"]}
+            return [row[label] for label in info.labels]
 
     def _manage(
         self, method: str, path: str, parameters: dict[str, Any] | None = None, missing: Any = None
@@ -237,7 +244,19 @@ class TorchServeApi:
             return missing
         if not response.is_success:
             raise ServingError(f"TorchServe refuses {method} {path}: {_message_of(response)}")
-        return response.json()
+        with _understood("management API"):
+            return response.json()
+
+
+@contextmanager
+def _understood(what: str) -> Iterator[None]:
+    """Turn what an answer lacks into a ServingError: an archive's own code may have answered."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise ServingError(
+            f"TorchServe's {what} answers what docsort does not know: {error!r}"
+        ) from error
 
 
 def _client(address: str | Path, token: str, timeout_s: float) -> httpx.Client:

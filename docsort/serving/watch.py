@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from docsort.core.disk import write_if_changed
+from docsort.core.disk import full_disk_as_error, write_if_changed
 from docsort.core.errors import ArchiveError, BundleError, DocsortError, ServingError
 from docsort.core.golden import check_golden
 from docsort.serving.mar import ArchiveInfo, unpack_archive
@@ -37,18 +37,27 @@ class Watch:
         Raises:
             ArchiveError: its archive cannot be read any more.
             BundleError: it answers otherwise.
-            ServingError: it does not answer, or lost all workers meanwhile.
+            ServingError: it does not answer, or not as docsort's archives do; it lost all workers
+                meanwhile; or its archive cannot be unpacked.
+            StorageError: there is no room to unpack it.
         """
         before = self.api.ready_workers(info.name, info.version)
         if not before:
             raise ServingError(f"{info.name} {info.version} has no worker that is ready")
-        with tempfile.TemporaryDirectory(prefix="proof-", dir=self.run_dir.temporary) as folder:
-            unpack_archive(info.path, Path(folder))
+        temporary = self.run_dir.temporary
 
-            def score(texts: list[str]) -> np.ndarray:
-                return self.api.scores(info, texts)
+        def score(texts: list[str]) -> np.ndarray:
+            return self.api.scores(info, texts)
 
-            check_golden(Path(folder) / "bundle", score)
+        try:
+            with (
+                full_disk_as_error(temporary),
+                tempfile.TemporaryDirectory(prefix="proof-", dir=temporary) as folder,
+            ):
+                unpack_archive(info.path, Path(folder))
+                check_golden(Path(folder) / "bundle", score)
+        except OSError as error:
+            raise ServingError(f"{info.name} {info.version} cannot be proved: {error}") from error
         # one that came or went meanwhile may not be the one that answered
         proved = before & self.api.ready_workers(info.name, info.version)
         if not proved:

@@ -17,7 +17,7 @@ from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.core.golden import read_golden
 from docsort.serving.canaries import GONE_FOR_S, MAX_LOSSES
 from docsort.serving.external_front import ExternalFront
-from docsort.serving.loading import load
+from docsort.serving.loading import hidden, load
 from docsort.serving.mar import ArchiveInfo, read_archive
 from docsort.serving.nginx import Share
 from docsort.serving.rollout import Rollout
@@ -321,3 +321,24 @@ def test_an_archive_that_vanished_is_told_as_one(scene: Scene) -> None:
     watch = Watch(scene.api, run_dir, scene.store, ())
     with pytest.raises(ArchiveError, match="cannot be read any more"):
         load(watch, info, ServeSettings(scene.store, run_dir.path))
+
+
+def test_what_the_system_refuses_is_told_as_such(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = RunDir(scene.store.parent / "run", lock=-1)
+
+    def refused(path: Path, *arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refused)
+        with pytest.raises(ServingError, match="tiny~ cannot be made"), hidden(run_dir, "tiny"):
+            pass
+    scene.api.workers["2.0"] = {11}
+    monkeypatch.setattr("docsort.serving.watch.unpack_archive", refused)
+    with pytest.raises(ServingError, match=r"tiny 2\.0 cannot be proved"):
+        scene.rollout.promote("tiny", "2.0")
+    shutil.rmtree(run_dir.temporary)
+    with pytest.raises(ServingError, match="tmp cannot be used"):
+        scene.rollout.begin(scene.api)

@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from docsort.core.errors import ServingError
 from docsort.serving.child import group_members
+from docsort.serving.mar import read_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
-from docsort.serving.torchserve import worker_environment
+from docsort.serving.torchserve import TorchServeApi, worker_environment
 from tests.serving.conftest import RunningServer
 
 
@@ -182,3 +184,48 @@ def test_workers_see_none_of_the_users_torchserve_settings(tmp_path: Path) -> No
     seen = worker_environment(before, ServeSettings(tmp_path, tmp_path, threads=2), tmp_path)
     assert seen["OMP_NUM_THREADS"] == "2"
     assert not {"TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION"} & set(seen)
+
+
+class Answering:
+    """TorchServe's HTTP as a test says: what is answered to each request, and what was asked."""
+
+    def __init__(self, run_dir: RunDir, *answers: httpx.Response | Exception) -> None:
+        keys = {"inference": {"key": "i"}, "management": {"key": "m"}}
+        run_dir.tokens.write_text(json.dumps(keys))
+        self.answers = list(answers)
+        self.asked: list[str] = []
+        self.api = TorchServeApi(run_dir, timeout_s=1.0)
+        transport = httpx.MockTransport(self._answer)
+        self.api._management = httpx.Client(transport=transport, base_url="http://torchserve")
+        self.api._inference = self.api._management
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url.path}")
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="no JSON"),
+        httpx.Response(200, json={}),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json=[{"workers": [{"pid": 1}]}]),
+        httpx.Response(200, json={"scores": [{"label": "sport"}]}),
+        httpx.Response(200, json={"scores": [{"label": "sport", "score": 1.0}]}),
+        httpx.Response(200, json={"scores": [{"label": "sport", "score": "high"}]}),
+    ],
+)
+def test_an_odd_answer_is_told_as_one(tmp_path: Path, store: Path, answer: httpx.Response) -> None:
+    answering = Answering(RunDir(tmp_path, -1), answer, answer, answer)
+    info = read_archive(store / "tiny-1.0.mar")
+    for ask in (
+        lambda api: api.ready_workers("tiny", "1.0"),
+        lambda api: api.num_pending("tiny", "1.0"),
+        lambda api: api.scores(info, ["a"]),
+    ):
+        with pytest.raises(ServingError, match="docsort does not know"):
+            ask(answering.api)
