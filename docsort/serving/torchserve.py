@@ -106,6 +106,10 @@ def worker_environment(
     }
 
 
+class _RefusedError(ServingError):
+    """TorchServe answered that it does not do it, and so has not done it."""
+
+
 class TorchServeApi:
     """Management and inference over the unix sockets, with TorchServe's own tokens."""
 
@@ -125,6 +129,8 @@ class TorchServeApi:
             address = f"http://127.0.0.1:{management_port}"
         self._management = _client(address, management_token, timeout_s)
         self._inference = _client(run_dir.inference, self.inference_token, timeout_s)
+        # registrations whose answer never came: they may be done yet
+        self._unanswered: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """Close its connections."""
@@ -145,8 +151,12 @@ class TorchServeApi:
         calls that return at once: a synchronous one holds one of TorchServe's few threads until all
         is loaded, and the clients' connections that share it.
 
-        Raises ServingError, and then TorchServe has forgotten the version again.
+        Raises ServingError, and then TorchServe has forgotten the version again; or forgets it when
+        it is registered the next time, should it still be unpacking it.
         """
+        if (name, version) in self._unanswered:
+            self.unregister(name, version)
+            self._unanswered.discard((name, version))
         parameters = {
             "url": file,
             "model_name": name,
@@ -156,8 +166,16 @@ class TorchServeApi:
             "response_timeout": settings.response_timeout_s,
             "startup_timeout": settings.startup_timeout_s,
         }
-        self._manage("POST", "/models", parameters)
         workers = {"min_worker": settings.workers, "max_worker": settings.workers}
+        try:
+            self._manage("POST", "/models", parameters)
+        except _RefusedError:  # it may have been there before, and is somebody's
+            raise
+        except ServingError:
+            self._unanswered.add((name, version))
+            with suppress(ServingError):
+                self.unregister(name, version)
+            raise
         try:
             self._manage("PUT", f"/models/{name}/{version}", {**workers, "synchronous": "false"})
             self._wait_for_workers(name, version, settings)
@@ -243,7 +261,7 @@ class TorchServeApi:
         if response.status_code == 404 and missing is not None:
             return missing
         if not response.is_success:
-            raise ServingError(f"TorchServe refuses {method} {path}: {_message_of(response)}")
+            raise _RefusedError(f"TorchServe refuses {method} {path}: {_message_of(response)}")
         with _understood("management API"):
             return response.json()
 

@@ -229,3 +229,24 @@ def test_an_odd_answer_is_told_as_one(tmp_path: Path, store: Path, answer: httpx
     ):
         with pytest.raises(ServingError, match="docsort does not know"):
             ask(answering.api)
+
+
+def test_a_registration_without_an_answer_is_taken_back(tmp_path: Path) -> None:
+    silence, done = httpx.ReadTimeout("silence"), httpx.Response(200, json={})
+    missing = httpx.Response(404, json={})  # it is still unpacking
+    ready = httpx.Response(200, json=[{"workers": [{"pid": 7, "status": "READY"}]}])
+    settings = ServeSettings(tmp_path, tmp_path, workers=1)
+    answering = Answering(RunDir(tmp_path, -1), silence, missing, done, done, done, ready)
+    with pytest.raises(ServingError, match="does not answer"):
+        answering.api.register("a.mar", "a", "1", settings)
+    assert answering.asked == ["POST /models", "DELETE /models/a/1"]
+    answering.api.register("a.mar", "a", "1", settings)
+    assert answering.asked[2:4] == ["DELETE /models/a/1", "POST /models"]
+
+
+def test_a_registration_that_is_refused_takes_nothing_back(tmp_path: Path) -> None:
+    conflict = httpx.Response(409, json={"message": "it is there"})
+    answering = Answering(RunDir(tmp_path, -1), conflict)
+    with pytest.raises(ServingError, match="409, it is there"):
+        answering.api.register("a.mar", "a", "1", ServeSettings(tmp_path, tmp_path))
+    assert answering.asked == ["POST /models"]
