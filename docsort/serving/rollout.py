@@ -82,10 +82,11 @@ class Rollout:
                     for version in model.versions:
                         if version.version != model.default:
                             self._try_to_load(watch, model.name, version)
-            self._loaded = watch
             with self._changing:
-                self._tell(watch)
-                self._front.apply(shares_of(self._wanted, watch))
+                if watch is self._watch:  # else /readyz and Nginx are another TorchServe's by now
+                    self._loaded = watch
+                    self._tell(watch)
+                    self._front.apply(shares_of(self._wanted, watch))
         except (DocsortError, OSError) as error:  # nobody reads this thread's exceptions
             self._report(str(error))
 

@@ -1,6 +1,7 @@
 """A change of versions that fails half way leaves all as it was: file, TorchServe, Nginx."""
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -312,6 +313,27 @@ def test_an_archive_that_was_overwritten_is_never_loaded(scene: Scene) -> None:
     shutil.copy(second, first)
     with pytest.raises(ServingError, match=r"tiny-1\.0\.mar is not the archive of tiny 1\.0"):
         rollout.begin(scene.api)
+
+
+def test_what_an_ended_torchserve_had_is_not_told_of_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, ready = scene.rollout, RunDir(scene.store.parent / "run", lock=-1).ready
+    begun: list[Watch] = []
+
+    def begin_anew(*arguments: object) -> None:
+        rollout._loading.release()
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeApi, "register", lambda *arguments: None)
+            begun.append(rollout.begin(scene.api))
+        rollout._loading.acquire()
+        begun[0].restore()
+
+    monkeypatch.setattr(FakeApi, "register", begin_anew)
+    rollout.load_others()
+    assert json.loads(ready.read_text())["models"]["tiny"]["versions"] == ["1.0"]
+    rollout.follow_canaries()  # of which the next has none yet
+    assert scene.is_shared()
 
 
 def test_an_archive_that_vanished_is_told_as_one(scene: Scene) -> None:
