@@ -1,6 +1,7 @@
-"""Which default versions have a worker that gave the golden answers, as long as the server runs.
+"""Which default versions have a worker that was ready when they gave their golden answers.
 
-TorchServe starts a dead worker again by itself; whether the new one answers rightly is asked here.
+TorchServe starts a dead worker again by itself; once none is left of those, the version is asked
+again. TorchServe chooses who answers: of several workers, one may have given all of the answers.
 Knows no processes and no Nginx: readiness is a file.
 """
 
@@ -91,7 +92,7 @@ class Watch:
         return False, None
 
     def proved_workers(self, name: str, version: str) -> set[int]:
-        """Process ids of a version's ready workers that gave the golden answers."""
+        """Process ids of a version's ready workers that were so when it gave the golden answers."""
         ready = self.api.ready_workers(name, version)
         return ready & self._proved.get((name, version), set())
 
