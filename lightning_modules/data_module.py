@@ -14,7 +14,7 @@ from docsort.core.errors import ConfigError
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, WindowPlan
 from docsort.data.corpus import Corpus
-from docsort.data.labels import label_pairs
+from docsort.data.labels import Ints, label_pairs
 from docsort.data.splits import sample
 from docsort.data.targets import as_targets
 from lightning_modules.sampler import SimilarLengthBatches
@@ -104,14 +104,23 @@ class DocumentDataModule(pl.LightningDataModule):
             generator=torch.Generator(),
         )
 
-    def batches_by_length(self, max_documents: int) -> list[Batch]:
-        """Training documents, each once, in batches of similar length; about so many at most."""
-        train = self.splits["train"]
-        train = train.select(sample(label_pairs(train), max_documents, self._seed))
-        order = np.argsort(train.with_format("numpy")["num_tokens"][:], kind="stable")
+    def batches_by_length(self, name: str, max_documents: int) -> tuple[Ints, list[Batch]]:
+        """A split's documents, about so many at most, each once, in batches of similar length.
+
+        Returns their positions in the split, in the order of the batches, and these.
+        """
+        split = self.splits[name]
+        sampled = sample(label_pairs(split), max_documents, self._seed)
+        num_tokens = split.with_format("numpy")["num_tokens"][:]
+        order = sampled[np.argsort(num_tokens[sampled], kind="stable")]
         size = self.batch_size * EVAL_BATCH_FACTOR
         starts = range(0, len(order), size)
-        return [self._collate(list(train.select(order[at : at + size]))) for at in starts]
+        return order, [self._collate(list(split.select(order[at : at + size]))) for at in starts]
+
+    def texts(self, name: str, positions: Ints) -> list[str]:
+        """Texts of a split's documents."""
+        texts: list[str] = self._corpus.splits()[name].select(positions)["text"][:]
+        return texts
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int

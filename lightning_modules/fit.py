@@ -9,6 +9,7 @@ from typing import Any
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from docsort.core.errors import ConfigError, StoppedError
+from docsort.core.linear import LinearModel
 from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.classification import DocumentClassification
@@ -97,12 +98,12 @@ class TrainingRun:
             go_on = f"resume={checkpoints / LAST}"
         self._signals = StopSignals()
         self._best = BestCheckpoint(checkpoints, REFINED_LOSS, REFINED_LOSS_ERROR)
-        self._speed, self._curve = Speed(), LearningCurve()
+        self._speed, self._curve, self._head_start = Speed(), LearningCurve(), HeadStart()
         by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
         all_callbacks = [
             RichProgressBar(),
             *by_size,
-            HeadStart(),
+            self._head_start,
             StepSeeds(settings.seed),
             Stopping(settings.patience),
             self._speed,
@@ -120,8 +121,15 @@ class TrainingRun:
         self.trainer = make_trainer(trainer_settings, folder, all_callbacks, loggers)
         self.is_first_process = self.trainer.is_global_zero
 
-    def fit(self, module: DocumentClassification, data: DocumentDataModule) -> Fitted:
+    def fit(
+        self,
+        module: DocumentClassification,
+        data: DocumentDataModule,
+        linear: LinearModel | None = None,
+    ) -> Fitted:
         """Train; the first process loads the best checkpoint (refined_loss.py) into ``module``.
+
+        ``linear``: see head_start.py; only the first process needs it.
 
         Raises:
             ConfigError: the checkpoint to go on from is of another run, or the memory ended.
@@ -130,6 +138,7 @@ class TrainingRun:
         """
         if self._resumed:
             self._resumed.check_same(module.manifest)
+        self._head_start.linear = linear
         for logger in self._run_loggers:
             logger.log_provenance(module.manifest.provenance)
         with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:

@@ -4,17 +4,26 @@ A random layer spends the first epochs dragging a good encoder about. Here the l
 on the untouched encoder's vectors (logistic regression), and only then is all fine-tuned together
 (LP-FT: Kumar et al. 2022, arXiv:2202.10054).
 
+An encoder that knows less about these documents than their words do is better dragged about: on R8
+a layer that began at its solution kept it there (docs/LOG.md, 2026-11-26). So the layer stays
+random where validation shows a linear model of words to be clearly ahead of the frozen encoder.
+
 Shapes: D documents, H hidden, C classes.
 """
 
+import copy
 import warnings
+from dataclasses import dataclass
 
 import pytorch_lightning as pl
 import torch
 from rich.progress import track
 
+from docsort.core.linear import LinearModel
+from docsort.data.labels import Ints
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.refined_loss import refined_losses, standard_error
 
 # It is fitted on about so many at most, of every label some: enough to begin with, and a minute on
 # two cores.
@@ -22,10 +31,20 @@ MAX_DOCUMENTS = 2000
 # scikit-learn's C=1: half the squared norm of the weights, over the number of documents
 INVERSE_PENALTY = 1.0
 MAX_ITERATIONS = 200
+# standard errors by which words must be ahead: few validation documents say little
+CLEARLY = 2.0
 
 
 class HeadStart(pl.Callback):
-    """Fits the layer before the first step of a run that doesn't go on from a checkpoint."""
+    """Fits the layer before the first step of a run that doesn't go on from a checkpoint.
+
+    Attributes:
+        linear: the linear model of the training documents' words, to compare with; None: the layer
+            is fitted in any case.
+    """
+
+    def __init__(self) -> None:
+        self.linear: LinearModel | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -33,25 +52,59 @@ class HeadStart(pl.Callback):
         assert isinstance(data, DocumentDataModule)
         if trainer.ckpt_path is None:
             if trainer.is_global_zero:
-                fit_head(module, *frozen_vectors(module, data))
+                self._begin(module, data)
             # other machines may add up in another order
             for parameter in module.classifier.head.parameters():
                 parameter.data = trainer.strategy.broadcast(parameter.data)
 
+    def _begin(self, module: DocumentClassification, data: DocumentDataModule) -> None:
+        head = module.classifier.head
+        random = copy.deepcopy(head.state_dict())
+        train = frozen_vectors(module, data, "train")
+        fit_head(module, train.vectors_DH, train.targets)
+        if self.linear and words_are_ahead(module, data, self.linear):
+            head.load_state_dict(random)
+            print("classification layer: begins random; words tell more than the frozen encoder")
 
-def frozen_vectors(
-    module: DocumentClassification, data: DocumentDataModule
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Vectors (D, H) of training documents by the untouched encoder, without dropout; targets."""
+
+@dataclass(frozen=True)
+class Frozen:
+    """Vectors (D, H) of a split's documents by the untouched encoder, without dropout.
+
+    ``positions``: int64 (D,), where they stand in the split. ``targets``: as in Batch.
+    """
+
+    positions: Ints
+    vectors_DH: torch.Tensor
+    targets: torch.Tensor
+
+
+def words_are_ahead(
+    module: DocumentClassification, data: DocumentDataModule, linear: LinearModel
+) -> bool:
+    """Whether the linear model's loss on validation documents is clearly below the layer's.
+
+    Both at their best temperature; document by document, so that hard ones don't blur it.
+    """
+    val, task = frozen_vectors(module, data, "val"), module.manifest.task
+    with torch.no_grad():
+        encoder_D = refined_losses(module.classifier.head(val.vectors_DH), val.targets, task)
+    evidence_DC = linear.evidence(data.texts("val", val.positions), task).to(val.targets.device)
+    behind_D = encoder_D - refined_losses(evidence_DC, val.targets, task)
+    return bool(behind_D.mean() > CLEARLY * standard_error(behind_D))
+
+
+def frozen_vectors(module: DocumentClassification, data: DocumentDataModule, split: str) -> Frozen:
+    """About MAX_DOCUMENTS documents at most."""
     vectors, targets = [], []
-    batches = data.batches_by_length(MAX_DOCUMENTS)
+    positions, batches = data.batches_by_length(split, MAX_DOCUMENTS)
     module.eval()
     with torch.no_grad():
         for batch in track(batches, "frozen vectors", transient=True):
             vectors.append(module.classifier.embed(batch.windows))
             targets.append(batch.targets.to(module.device))
     module.train()
-    return torch.cat(vectors), torch.cat(targets)
+    return Frozen(positions, torch.cat(vectors), torch.cat(targets))
 
 
 def fit_head(

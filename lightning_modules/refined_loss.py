@@ -51,17 +51,25 @@ class RefinedLoss(Metric):
         self.targets.append(targets)
 
     def compute(self) -> Refined:
-        logits_DC, targets = dim_zero_cat(self.logits).double(), dim_zero_cat(self.targets)
-        losses = [self._losses(logits_DC / temperature, targets) for temperature in TEMPERATURES]
-        best_D = min(losses, key=lambda losses_D: float(losses_D.mean()))
-        error = best_D.std(correction=0) / len(best_D) ** 0.5
-        return Refined(best_D.mean().float(), error.float())
+        losses_D = refined_losses(dim_zero_cat(self.logits), dim_zero_cat(self.targets), self._task)
+        return Refined(losses_D.mean().float(), standard_error(losses_D).float())
 
-    def _losses(self, logits_DC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """(D,) each document's."""
-        if self._task == "single_label":
-            return F.cross_entropy(logits_DC, targets, reduction="none")
-        losses_DC = F.binary_cross_entropy_with_logits(
-            logits_DC, targets.double(), reduction="none"
-        )
-        return losses_DC.mean(dim=1)
+
+def refined_losses(logits_DC: torch.Tensor, targets: torch.Tensor, task: Task) -> torch.Tensor:
+    """fp64 (D,): each document's log loss at that of TEMPERATURES where their mean is least."""
+    logits_DC = logits_DC.double()
+    losses = [_log_losses(logits_DC / temperature, targets, task) for temperature in TEMPERATURES]
+    return min(losses, key=lambda losses_D: float(losses_D.mean()))
+
+
+def standard_error(values_D: torch.Tensor) -> torch.Tensor:
+    """Of the mean of these values, ()."""
+    error: torch.Tensor = values_D.std(correction=0) / len(values_D) ** 0.5
+    return error
+
+
+def _log_losses(logits_DC: torch.Tensor, targets: torch.Tensor, task: Task) -> torch.Tensor:
+    if task == "single_label":
+        return F.cross_entropy(logits_DC, targets, reduction="none")
+    losses_DC = F.binary_cross_entropy_with_logits(logits_DC, targets.double(), reduction="none")
+    return losses_DC.mean(dim=1)

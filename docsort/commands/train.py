@@ -112,7 +112,7 @@ def train(config: Mapping[str, Any]) -> float:
     data = DocumentDataModule(
         corpus, pretrained.tokenizer, plan, data_settings.batch_size, config["seed"]
     )
-    fitted = run.fit(module, data)
+    fitted = run.fit(module, data, baseline.model if run.is_first_process else None)
     if not run.is_first_process:
         return float("nan")
     remove_unfinished(folder)

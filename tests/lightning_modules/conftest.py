@@ -11,6 +11,7 @@ import torch
 from datasets import Dataset
 
 from docsort.core.bundle import Manifest
+from docsort.core.linear import LinearModel
 from docsort.core.pretrained import load_pretrained
 from docsort.data.corpus import Corpus
 from lightning_modules.callbacks import Speed
@@ -98,6 +99,7 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
         checkpoint_minutes: float = 5,
         settings: ModelSettings = SETTINGS,
         logger: LoggerSettings | None = None,
+        linear: LinearModel | None = None,
         **trainer: Any,
     ) -> tuple[DocumentClassification, Fitted]:
         torch.set_num_threads(1)
@@ -119,7 +121,7 @@ def run(tiny_bert: Path, tmp_path: Path) -> Run:
             seed, checkpoint_minutes=checkpoint_minutes, logger=logger or LoggerSettings()
         )
         training = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, run_settings, resume)
-        fitted = training.fit(module, data)
+        fitted = training.fit(module, data, linear)
         training.log_results({"test/accuracy": 0.5, **fitted.metrics})
         return module, fitted
 

@@ -8,12 +8,15 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from docsort.core.bundle import Manifest
+from docsort.core.linear import LinearModel
 from docsort.core.pretrained import load_pretrained
+from docsort.data.baseline import LinearBaseline
+from docsort.data.corpus import Corpus
 from lightning_modules import head_start
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import fit_head, frozen_vectors
-from tests.lightning_modules.conftest import LABELS, SETTINGS, make_corpus
+from tests.lightning_modules.conftest import LABELS, SETTINGS, Run, make_corpus
 
 Made = tuple[DocumentClassification, DocumentDataModule]
 
@@ -31,7 +34,8 @@ def made(tiny_bert: Path) -> Made:
 
 def test_it_is_scikit_learns_solution(made: Made) -> None:
     module, data = made
-    vectors_DH, targets = frozen_vectors(module, data)
+    frozen = frozen_vectors(module, data, "train")
+    vectors_DH, targets = frozen.vectors_DH, frozen.targets
     fit_head(module, vectors_DH, targets)
     reference = LogisticRegression(C=1.0, max_iter=1000, tol=1e-8).fit(vectors_DH, targets)
     given_DC = module.classifier.head(vectors_DH).softmax(-1).detach()
@@ -41,12 +45,48 @@ def test_it_is_scikit_learns_solution(made: Made) -> None:
 
 def test_a_large_table_lends_a_part(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     module, data = made
-    whole_DH, _ = frozen_vectors(module, data)
+    whole_DH = frozen_vectors(module, data, "train").vectors_DH
     monkeypatch.setattr(head_start, "MAX_DOCUMENTS", 50)
-    some_DH, targets = frozen_vectors(module, data)
-    assert (len(whole_DH), len(some_DH), len(targets)) == (160, 50, 50)
-    again_DH, _ = frozen_vectors(module, data)
-    torch.testing.assert_close(some_DH, again_DH)
+    some = frozen_vectors(module, data, "train")
+    some_DH = some.vectors_DH
+    assert (len(whole_DH), len(some_DH), len(some.targets)) == (160, 50, 50)
+    assert len(set(some.positions.tolist())) == 50
+    torch.testing.assert_close(some_DH, frozen_vectors(module, data, "train").vectors_DH)
     # each is one of the table's own, and none comes twice
     nearest = torch.cdist(some_DH, whole_DH).argmin(dim=1)
     assert len(set(nearest.tolist())) == 50
+
+
+def words(corpus: Corpus) -> LinearModel:
+    train = corpus.train
+    return LinearBaseline.fit(train["text"], train["label"], LABELS, corpus.task).exported()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_layer_stays_random_where_words_are_ahead(run: Run, several: bool) -> None:
+    """The tiny encoder is random itself; the toy corpus is told apart by its words."""
+    first = {}
+    for linear in (None, words(make_corpus(several))):
+        module, _ = run(folder=str(linear is None), several=several, linear=linear, max_steps=1)
+        first[linear is None] = module.classifier.head.weight.abs().max().item()
+    assert first[True] > 2 * first[False]
+
+
+@pytest.mark.parametrize(("behind", "ahead"), [(0.3, True), (0.1, False), (-0.3, False)])
+def test_ahead_means_by_two_standard_errors(
+    made: Made, monkeypatch: pytest.MonkeyPatch, behind: float, ahead: bool
+) -> None:
+    """30 documents; the encoder's losses vary about the words' with a standard error of 0.1."""
+    module, data = made
+    noise_D = torch.tensor([1.0, -1.0] * 15) * 0.1 * 30**0.5
+    losses = iter([behind + noise_D, torch.zeros(30)])
+    monkeypatch.setattr(head_start, "refined_losses", lambda *_: next(losses))
+    assert head_start.words_are_ahead(module, data, words(make_corpus())) is ahead
+
+
+def test_words_and_vectors_are_of_the_same_documents(made: Made) -> None:
+    _, data = made
+    val = frozen_vectors(*made, "val")
+    labels = make_corpus().val.select(val.positions)["label"]
+    assert [LABELS[target] for target in val.targets.tolist()] == labels[:]
+    assert data.texts("val", val.positions) == make_corpus().val.select(val.positions)["text"][:]
