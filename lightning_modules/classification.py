@@ -89,8 +89,9 @@ class DocumentClassification(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         refined = self.val_refined_loss.compute()
         self.val_refined_loss.reset()
-        self.log(REFINED_LOSS, refined.loss)
-        self.log(REFINED_LOSS_ERROR, refined.error)
+        # the same in all processes already; Lightning would advise what is said here
+        self.log(REFINED_LOSS, refined.loss, sync_dist=True)
+        self.log(REFINED_LOSS_ERROR, refined.error, sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings.optimizer
@@ -116,7 +117,7 @@ class DocumentClassification(pl.LightningModule):
 
 
 def _val_metrics(manifest: Manifest) -> MetricCollection:
-    """For the reader; what chooses the checkpoint is refined_loss.py."""
+    """For the reader; what chooses the checkpoint is the refined loss (snapshots.py)."""
     num = len(manifest.labels)
     if manifest.task == "single_label":
         return MetricCollection(

@@ -127,7 +127,7 @@ class TrainingRun:
         data: DocumentDataModule,
         linear: LinearModel | None = None,
     ) -> Fitted:
-        """Train; the first process loads the best checkpoint (refined_loss.py) into ``module``.
+        """Train; the first process loads the best checkpoint (snapshots.py) into ``module``.
 
         ``linear``: see head_start.py; only the first process needs it.
 

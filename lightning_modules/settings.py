@@ -87,7 +87,7 @@ class ModelSettings:
     class_weights: str | Mapping[str, float] | None = None
     linear: bool = True
     cascade: CascadeSettings = field(default_factory=CascadeSettings)
-    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(1e-4))
+    optimizer: OptimizerSettings = field(default_factory=lambda: OptimizerSettings(5e-5))
 
     def __post_init__(self) -> None:
         _check_types(self)

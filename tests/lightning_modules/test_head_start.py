@@ -1,6 +1,8 @@
 """The classification layer begins at the frozen encoder's own solution."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from docsort.data.corpus import Corpus
 from lightning_modules import head_start
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.head_start import fit_head, frozen_vectors
+from lightning_modules.head_start import HeadStart, fit_head, frozen_vectors
 from tests.lightning_modules.conftest import LABELS, SETTINGS, Run, make_corpus
 
 Made = tuple[DocumentClassification, DocumentDataModule]
@@ -82,6 +84,35 @@ def test_ahead_means_by_two_standard_errors(
     losses = iter([behind + noise_D, torch.zeros(30)])
     monkeypatch.setattr(head_start, "refined_losses", lambda *_: next(losses))
     assert head_start.words_are_ahead(module, data, words(make_corpus())) is ahead
+
+
+@pytest.mark.parametrize("fewer", [1, 2, 29])
+def test_few_documents_decide_nothing(
+    made: Made, monkeypatch: pytest.MonkeyPatch, fewer: int
+) -> None:
+    module, data = made
+    losses = iter([torch.ones(fewer), torch.zeros(fewer)])
+    monkeypatch.setattr(head_start, "refined_losses", lambda *_: next(losses))
+    assert not head_start.words_are_ahead(module, data, words(make_corpus()))
+
+
+def test_class_weights_are_not_compared_with_words(made: Made) -> None:
+    """The linear model has none."""
+    module, data = made
+    random = module.classifier.head.weight.clone()
+    start = HeadStart()
+    start.linear = words(make_corpus())
+    trainer: Any = SimpleNamespace(
+        datamodule=data,
+        ckpt_path=None,
+        is_global_zero=True,
+        strategy=SimpleNamespace(broadcast=lambda tensor: tensor),
+    )
+    start.on_fit_start(trainer, module)
+    torch.testing.assert_close(module.classifier.head.weight, random)
+    module.class_weights = torch.tensor([1.0, 2.0, 3.0])
+    start.on_fit_start(trainer, module)
+    assert not torch.allclose(module.classifier.head.weight, random)
 
 
 def test_words_and_vectors_are_of_the_same_documents(made: Made) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError
+from lightning_modules.checkpoints import read_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.fit import Fitted
 from lightning_modules.resume import StoppedRun, checkpoint_to_resume
@@ -80,6 +81,16 @@ def test_a_run_that_had_stopped_early_stays_stopped(
     assert stopped[1].metrics["train/epochs"] == 4
     again = run(max_epochs=9, num_sanity_val_steps=0, resume=tmp_path / "run" / LAST)
     assert_same(stopped, again)
+
+
+def test_what_was_best_is_remembered(
+    run: Run, broken: Break, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first validation after going on is a worse one."""
+    losses_of_validations(monkeypatch, [0.1, 0.2])
+    broken(30, checkpoint_minutes=0, num_sanity_val_steps=0)
+    _, fitted = run("broken", resume=tmp_path / "broken" / LAST, num_sanity_val_steps=0)
+    assert read_weights(fitted.best_checkpoint)["epoch"] == 0
 
 
 def test_figures_of_a_resumed_run_are_those_of_all_of_it(
