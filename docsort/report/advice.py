@@ -50,7 +50,8 @@ def _stopped_early(results: RunResults, findings: Findings) -> Advice | None:
         "Validation macro F1 was still rising when training ended: "
         f"{_val_macro_f1(scored[-2]):.3f}, then {_val_macro_f1(last):.3f} after "
         f"epoch {last.epoch:g}.",
-        "Train longer: raise trainer.max_epochs; early stopping ends it when nothing is gained.",
+        f"Train longer: set trainer.max_epochs to more than {last.epoch:g}; early stopping ends it "
+        "when nothing is gained.",
     )
 
 
@@ -65,7 +66,8 @@ def _hardly_learned(results: RunResults, findings: Findings) -> Advice | None:
     return Advice(
         f"The training loss ended at {last:.2f}; even guessing among {len(results.labels)} labels "
         f"costs {guessing:.2f}.",
-        "Let it learn faster or longer: double model.optimizer.lr, or raise trainer.max_epochs.",
+        "Let it learn faster or longer: double model.optimizer.lr, or set trainer.max_epochs to "
+        f"more than {losses[-1].epoch:g}.",
     )
 
 
@@ -79,7 +81,8 @@ def _learned_by_heart(results: RunResults, findings: Findings) -> Advice | None:
     return Advice(
         f"Validation loss was lowest after epoch {least.epoch:g} ({_val_loss(least):.3f}) and rose "
         f"to {_val_loss(losses[-1]):.3f}: the training documents were being learned by heart.",
-        "Halve model.optimizer.lr, lower trainer.max_epochs, or set model.label_smoothing=0.1.",
+        f"Halve model.optimizer.lr, set trainer.max_epochs to less than {losses[-1].epoch:g}, or "
+        "model.label_smoothing=0.1.",
     )
 
 

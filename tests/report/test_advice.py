@@ -29,9 +29,13 @@ def test_a_run_ahead_of_its_baseline_gets_none(make_run):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"learning": RISING}, "trainer.max_epochs"),
-        ({"learning": HARDLY}, "double model.optimizer.lr"),
+        ({"learning": RISING}, "set trainer.max_epochs to more than 2;"),
+        (
+            {"learning": HARDLY},
+            "double model.optimizer.lr, or set trainer.max_epochs to more than 3.",
+        ),
         ({"learning": BY_HEART}, "learned by heart"),
+        ({"learning": BY_HEART}, "set trainer.max_epochs to less than 4,"),
         ({"train_counts": (5, 9, 9, 200)}, "9 training documents or fewer"),
         ({"tokens_read": np.ones(300)}, "model.max_windows"),
     ],
