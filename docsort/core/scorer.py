@@ -13,6 +13,7 @@ from docsort.core.bundle import Bundle, load_linear, load_model, read_bundle
 from docsort.core.classifier import DocumentClassifier
 from docsort.core.errors import ConfigError
 from docsort.core.linear import LinearModel
+from docsort.core.packed import pack_linear_layers
 from docsort.core.probabilities import Task, decide, to_probabilities
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, Receipt
@@ -71,9 +72,14 @@ class Scorer:
         return cls(bundle, classifier, tokenizer, load_linear(bundle)).to(device)
 
     def to(self, device: str) -> "Scorer":
-        """This scorer with its classifier on another device. Raises ConfigError."""
+        """This scorer, made ready to score on a device, once and for all. Raises ConfigError.
+
+        Its classifier can't be trained, saved or moved any more.
+        """
         check_device(device)
         self._classifier.to(device)
+        if device == "cpu":
+            pack_linear_layers(self._classifier.encoder)
         return self
 
     @property
