@@ -15,6 +15,8 @@ from pytorch_lightning.loggers import Logger
 from docsort.core.errors import ConfigError
 from lightning_modules.checkpoint_io import WholeCheckpoints
 
+_BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
+
 
 def make_trainer(
     settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], loggers: list[Logger]
@@ -26,6 +28,8 @@ def make_trainer(
             "torch can use; accepted here: trainer=cpu"
         )
     _quiet()
+    if settings.get("precision", "") is None and settings.get("accelerator") == "cpu":
+        settings = {**settings, "precision": cpu_precision()}
     try:
         return pl.Trainer(
             **settings,
@@ -38,6 +42,16 @@ def make_trainer(
         )
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise ConfigError(f"a trainer setting is not accepted: {error}") from error
+
+
+def cpu_precision() -> str:
+    """bf16-mixed where the processor multiplies in bf16, twice as fast as fp32; else 32-true.
+
+    Without such instructions bf16 is far slower than fp32.
+    """
+    # torch before 2.11 doesn't tell
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16-mixed" if any(capabilities.get(name) for name in _BF16_PRODUCTS) else "32-true"
 
 
 def _quiet() -> None:

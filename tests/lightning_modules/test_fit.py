@@ -13,6 +13,7 @@ from datasets import Dataset
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
+from lightning_modules.trainer import make_trainer
 from tests.lightning_modules.conftest import Run, losses_of_validations, make_corpus
 
 COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
@@ -110,6 +111,43 @@ def test_a_checkpoint_scores_with_nothing_else_at_hand(run: Run) -> None:
         expected_DC = module(DocumentWindows.of(module.tokenizer.encode(texts), plan)).softmax(-1)
     given = np.stack([prediction.probabilities for prediction in scorer.score(texts)])
     np.testing.assert_allclose(given, expected_DC.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx2": True}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_precision_by_what_the_processor_multiplies_in(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: dict[str, bool],
+    precision: str,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    settings = {"accelerator": "cpu", "precision": None}
+    assert make_trainer(settings, tmp_path, [], []).precision == precision
+    assert make_trainer({**settings, "precision": "32-true"}, tmp_path, [], []).precision == (
+        "32-true"
+    )
+
+
+def test_precision_where_torch_does_not_know_the_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    settings = {"accelerator": "cpu", "precision": None}
+    assert make_trainer(settings, tmp_path, [], []).precision == "32-true"
+
+
+def test_weights_stay_fp32_under_mixed_precision(run: Run) -> None:
+    module, fitted = run(precision="bf16-mixed", max_epochs=6)
+    assert {weights.dtype for weights in module.parameters()} == {torch.float32}
+    assert max(row["val_macro_f1"] for row in fitted.learning_curve) > 0.9
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no checkpoint"])

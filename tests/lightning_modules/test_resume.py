@@ -46,6 +46,12 @@ def test_from_an_older_checkpoint(run: Run, broken: Break, tmp_path: Path) -> No
     assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST))
 
 
+def test_in_mixed_precision(run: Run, broken: Break, tmp_path: Path) -> None:
+    whole = run("whole", precision="bf16-mixed")
+    broken(35, precision="bf16-mixed")
+    assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST, precision="bf16-mixed"))
+
+
 def test_with_gradients_accumulated_and_validations_within_epochs(
     run: Run, broken: Break, tmp_path: Path
 ) -> None:
