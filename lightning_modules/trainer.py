@@ -50,7 +50,7 @@ def cpu_precision() -> str:
     Without such instructions bf16 is far slower than fp32.
     """
     # torch before 2.11 doesn't tell
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16-mixed" if any(capabilities.get(name) for name in _BF16_PRODUCTS) else "32-true"
 
 
