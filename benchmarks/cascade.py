@@ -95,7 +95,8 @@ def with_cascade(bundle: Bundle, cascade: Cascade | None) -> Scorer:
     """The bundle's scorer as if it had been written with this cascade."""
     calibration = replace(bundle.calibration, cascade=cascade)
     changed = replace(bundle, manifest=replace(bundle.manifest, calibration=calibration))
-    return Scorer(changed, *load_model(bundle), LinearModel.load(bundle.path / LINEAR))
+    linear = LinearModel.load(bundle.path / LINEAR)
+    return Scorer(changed, *load_model(bundle), linear).to("cpu")
 
 
 def _score(scorer: Scorer, texts: list[str], what: str) -> list[Prediction]:

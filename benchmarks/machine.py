@@ -1,8 +1,8 @@
 """What a measurement says of the machine it ran on, and the rate that its cores could reach."""
 
+import copy
 import os
 import time
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -11,19 +11,14 @@ from torch import nn
 
 from docsort.commands.provenance import environment, git_commit
 from docsort.core.golden import machine
-from docsort.core.packed import PackedLinear
+from docsort.core.packed import pack_linear_layers
 
 # One MiniLM feed-forward product at 2,048 tokens.
 SGEMM_SHAPE = (2048, 384, 1536)
 
 
 def describe() -> dict[str, Any]:
-    """Hardware, software, commit, and the measured sgemm rates in GFLOP/s.
-
-    ``sgemm_gflop_per_s`` is the faster of torch's own product and oneDNN's with packed weights:
-    what these cores can do in fp32, whoever asks them.
-    """
-    rates = {"torch": sgemm_rate(), "packed": packed_sgemm_rate()}
+    """Hardware, software, commit, and the measured sgemm rate."""
     return {
         "machine": machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -31,32 +26,28 @@ def describe() -> dict[str, Any]:
         "load_average": os.getloadavg()[0],
         "commit": git_commit(),
         "environment": environment(),
-        "sgemm_gflop_per_s": round(max(rates.values()), 1),
-        "sgemm_gflop_per_s_by": {name: round(rate, 1) for name, rate in rates.items()},
+        "sgemm_gflop_per_s": round(sgemm_rate(), 1),
     }
 
 
-def sgemm_rate() -> float:
-    """GFLOP/s of torch's own fp32 matrix product on all threads."""
+def sgemm_rate(repeats: int = 30) -> float:
+    """GFLOP/s of a fp32 matrix product on all threads, of the median of several.
+
+    The faster of torch's own product and docsort's (docsort/core/packed.py): what these cores can
+    do, whoever asks them.
+    """
     m, k, n = SGEMM_SHAPE
-    left, right = torch.randn(m, k), torch.randn(k, n)
-    return _rate(lambda: left @ right)
-
-
-def packed_sgemm_rate() -> float:
-    """The same by oneDNN, one factor laid out for it (docsort/core/packed.py)."""
-    m, k, n = SGEMM_SHAPE
-    inputs, packed = torch.randn(m, k), PackedLinear(nn.Linear(k, n, bias=False))
-    return _rate(lambda: packed(inputs))
-
-
-def _rate(product: Callable[[], Any], repeats: int = 30) -> float:
-    """Of the median of several products."""
-    m, k, n = SGEMM_SHAPE
-    seconds = []
+    inputs, own = torch.randn(m, k), nn.Linear(k, n, bias=False)
+    docsorts = nn.Sequential(copy.deepcopy(own))
+    pack_linear_layers(docsorts)
     with torch.inference_mode():
-        for _ in range(repeats):
-            started = time.perf_counter()
-            product()
-            seconds.append(time.perf_counter() - started)
-    return 2 * m * k * n / median(seconds) / 1e9
+        return max(2 * m * k * n / _seconds(each, inputs, repeats) / 1e9 for each in (own, docsorts))
+
+
+def _seconds(layer: nn.Module, inputs: torch.Tensor, repeats: int) -> float:
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        layer(inputs)
+        seconds.append(time.perf_counter() - started)
+    return median(seconds)

@@ -139,8 +139,6 @@ class TrainingRun:
         if self._resumed:
             self._resumed.check_same(module.manifest)
         self._head_start.linear = linear
-        if self.is_first_process:
-            print(f"precision: {self.trainer.precision}")
         for logger in self._run_loggers:
             logger.log_provenance(module.manifest.provenance)
         with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:

@@ -28,8 +28,6 @@ def make_trainer(
             "torch can use; accepted here: trainer=cpu"
         )
     _quiet()
-    if settings.get("precision", "") is None and settings.get("accelerator") == "cpu":
-        settings = {**settings, "precision": cpu_precision()}
     try:
         return pl.Trainer(
             **settings,
@@ -44,8 +42,15 @@ def make_trainer(
         raise ConfigError(f"a trainer setting is not accepted: {error}") from error
 
 
+def with_precision(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Trainer settings with the precision that null means on this machine's CPU."""
+    if settings.get("precision", "") is None and settings.get("accelerator") == "cpu":
+        return {**settings, "precision": cpu_precision()}
+    return dict(settings)
+
+
 def cpu_precision() -> str:
-    """bf16-mixed where the processor multiplies in bf16, twice as fast as fp32; else 32-true.
+    """bf16-mixed where an x86 processor multiplies in bf16, else 32-true.
 
     Without such instructions bf16 is far slower than fp32.
     """

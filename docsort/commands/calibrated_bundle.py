@@ -1,5 +1,6 @@
 """A trained module to a bundle: all calibration is fitted on validation, then all is written."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,9 @@ def calibrated_bundle(
     cascade, and ``encoder/val`` those of the encoder alone.
     """
     classifier = module.classifier.cpu().eval()
-    scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer)
+    # a copy: what is ready to score can't be written any more
+    bundle = Bundle(path, module.manifest, {})
+    scorer = Scorer(bundle, copy.deepcopy(classifier), module.tokenizer).to("cpu")
     val = score_split(scorer, corpus.val, "val")
     calibration = Calibration(fit_temperature(val.logits_DC.numpy(), val.truth))
     alone = split_metrics("encoder/val", val, calibration)

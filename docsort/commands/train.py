@@ -49,6 +49,7 @@ from lightning_modules.loggers import LoggerSettings
 from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
 from lightning_modules.settings import ModelSettings
 from lightning_modules.snapshots import LAST
+from lightning_modules.trainer import with_precision
 from lightning_modules.trial import TrialReports
 
 
@@ -60,6 +61,8 @@ def main(argv: list[str]) -> int:
 def train(config: Mapping[str, Any]) -> float:
     """One run. Returns validation macro-F1, by which a sweep compares its runs."""
     folder = output_dir()
+    # before all else: what the run is compared with and recorded as is what it did
+    config = {**config, "trainer": with_precision(config["trainer"])}
     data_settings = settings_of(DataSettings, "data", config["data"])
     model_settings = settings_of(ModelSettings.of, "model", config["model"])
     logger = settings_of(LoggerSettings, "logger", config["logger"])
@@ -99,6 +102,7 @@ def train(config: Mapping[str, Any]) -> float:
     )
     sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
     console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
+    console.print(f"precision: {run.trainer.precision}", markup=False)
     if run.is_first_process:
         write_json(folder / "provenance.json", manifest.provenance)
         found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)

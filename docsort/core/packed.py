@@ -1,17 +1,20 @@
 """Linear layers for scoring on a CPU: oneDNN's products of weights that are laid out for it once.
 
-torch asks MKL for a product in fp32. On processors that are not by Intel, MKL does without AVX-512,
-and with a few rows, such as one document's tokens, it is slow on all; oneDNN is up to 2.9 times as
-fast there, at the same precision (docs/LOG.md, 2026-11-26). torch.compile's generated code calls
-the same two functions of torch.
+torch asks MKL for a product in fp32, and MKL does without AVX-512 on AMD's processors. There oneDNN
+is 2.3 times as fast, more with the few rows of one document's tokens, at the same precision, and no
+slower with AVX2 alone (docs/LOG.md, 2026-11-26). torch.compile's generated code calls the same two
+functions of torch where shapes are dynamic.
 """
+
+import os
+import platform
 
 import torch
 from torch import nn
 
 
 class PackedLinear(nn.Module):
-    """What ``linear`` gives, in fp32, for inference alone; keeps none of its memory."""
+    """What ``linear`` gives, in fp32, for inference alone; keeps its bias, not its weights."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -28,10 +31,18 @@ class PackedLinear(nn.Module):
 
 
 def pack_linear_layers(model: nn.Module) -> None:
-    """Replace all of a model's linear layers, in place, where torch has oneDNN."""
+    """Replace all of a model's linear layers, in place; on a processor it was not tried on, none."""
+    # ARM's oneDNN is another one; there torch does not ask MKL either
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
-    for module in list(model.modules()):
+    # oneDNN reads it when it is first asked. It keeps compiled code for 1,024 shapes, and documents'
+    # lengths are ever new: hundreds of megabytes; a pass needs three.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    # a linear layer itself is not in this list, so that each is freed as soon as it is packed
+    parents = [each for each in model.modules() if type(each) is not nn.Linear]
+    for module in parents:
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:
                 setattr(module, name, PackedLinear(child))

@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from docsort.core.bundle import read_bundle, verify_files
 from docsort.core.golden import check_golden
 from docsort.core.scorer import Scorer
+from lightning_modules.trainer import cpu_precision
 from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
 
 
@@ -34,6 +35,7 @@ def test_files_of_a_run(trained: Trained) -> None:
     provenance = bundle.provenance
     assert provenance["name"] == "toy"
     assert provenance["config"]["model"]["window"] == 16
+    assert provenance["config"]["trainer"]["precision"] == cpu_precision()  # not the null it was
     assert len(provenance["base_model"]["weights_sha256"]) == 64
     assert provenance["metrics"]["test/accuracy"] > 0
     assert "README.md" in bundle.files

@@ -13,7 +13,7 @@ from datasets import Dataset
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
-from lightning_modules.trainer import make_trainer
+from lightning_modules.trainer import cpu_precision, with_precision
 from tests.lightning_modules.conftest import Run, losses_of_validations, make_corpus
 
 COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
@@ -123,25 +123,20 @@ def test_a_checkpoint_scores_with_nothing_else_at_hand(run: Run) -> None:
     ],
 )
 def test_precision_by_what_the_processor_multiplies_in(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capabilities: dict[str, bool],
-    precision: str,
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     settings = {"accelerator": "cpu", "precision": None}
-    assert make_trainer(settings, tmp_path, [], []).precision == precision
-    assert make_trainer({**settings, "precision": "32-true"}, tmp_path, [], []).precision == (
-        "32-true"
-    )
+    assert with_precision(settings) == {**settings, "precision": precision}
+    for own in ({"accelerator": "cpu", "precision": "16-mixed"}, {"accelerator": "cpu"}):
+        assert with_precision(own) == own
 
 
 def test_precision_where_torch_does_not_know_the_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    settings = {"accelerator": "cpu", "precision": None}
-    assert make_trainer(settings, tmp_path, [], []).precision == "32-true"
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert cpu_precision() == "32-true"
 
 
 def test_weights_stay_fp32_under_mixed_precision(run: Run) -> None:

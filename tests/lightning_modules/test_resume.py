@@ -139,7 +139,8 @@ def test_dropout_follows_from_the_step(run: Run) -> None:
     ("setting", "value", "refused"),
     [
         ("model", {"optimizer": {"lr": 2}}, r"model\.optimizer\.lr=1"),
-        ("trainer", {"max_epochs": 9}, None),
+        ("trainer", {"max_epochs": 9, "precision": "bf16-mixed"}, None),
+        ("trainer", {"max_epochs": 2, "precision": "32-true"}, r"trainer\.precision=bf16-mixed"),
         ("data", {"train": "moved.csv", "batch_size": 8}, None),
         ("data", {"train": "data.csv", "batch_size": 9}, r"data\.batch_size=8"),
     ],
@@ -147,7 +148,7 @@ def test_dropout_follows_from_the_step(run: Run) -> None:
 def test_settings_of_another_run(setting: str, value: dict[str, Any], refused: str | None) -> None:
     config = {
         "model": {"optimizer": {"lr": 1}},
-        "trainer": {"max_epochs": 2},
+        "trainer": {"max_epochs": 2, "precision": "bf16-mixed"},
         "data": {"train": "data.csv", "batch_size": 8},
     }
     provenance = {"config": config, "data": {"data.csv": "00"}}
