@@ -41,7 +41,9 @@ def sgemm_rate(repeats: int = 30) -> float:
     docsorts = nn.Sequential(copy.deepcopy(own))
     pack_linear_layers(docsorts)
     with torch.inference_mode():
-        return max(2 * m * k * n / _seconds(each, inputs, repeats) / 1e9 for each in (own, docsorts))
+        return max(
+            2 * m * k * n / _seconds(each, inputs, repeats) / 1e9 for each in (own, docsorts)
+        )
 
 
 def _seconds(layer: nn.Module, inputs: torch.Tensor, repeats: int) -> float:

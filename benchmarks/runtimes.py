@@ -47,9 +47,8 @@ def main() -> None:
             scorers[name] = _scorer(bundle, change)
             _score(scorers[name], texts)  # all shapes once: what compiles, compiles now
         except Exception as error:  # whatever a runtime lacks here
-            print(
-                f"| {name} | none: {type(error).__name__}: {str(error).partition(chr(10))[0][:90]} | | |"
-            )
+            why = str(error).partition("\n")[0][:90]
+            print(f"| {name} | none: {type(error).__name__}: {why} | | |")
             scorers.pop(name, None)
         ready[name] = time.perf_counter() - started
     seconds: dict[str, list[float]] = {name: [] for name in scorers}

@@ -232,7 +232,7 @@ def _write(result: dict[str, Any]) -> None:
         f"{result['load_average']:.1f} at the start; {result['documents']} documents cut at "
         f"{TOKENS} tokens, {result['epochs']} epochs, seed {SEED}.",
         "",
-        "| system | documents/s | docsort's over it | real tokens/s | of fp32 sgemm | test accuracy |",
+        "| system | documents/s | docsort's over it | real tokens/s | of fp32's sgemm | accuracy |",
         "|---|---|---|---|---|---|",
     ]
     for name, row in result["systems"].items():

@@ -31,14 +31,14 @@ class PackedLinear(nn.Module):
 
 
 def pack_linear_layers(model: nn.Module) -> None:
-    """Replace all of a model's linear layers, in place; on a processor it was not tried on, none."""
+    """Replace all of a model's linear layers, in place; none on processors unlike those tried."""
     # ARM's oneDNN is another one; there torch does not ask MKL either
     if platform.machine() not in ("x86_64", "AMD64"):
         return
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
-    # oneDNN reads it when it is first asked. It keeps compiled code for 1,024 shapes, and documents'
-    # lengths are ever new: hundreds of megabytes; a pass needs three.
+    # oneDNN reads it when it is first asked. It keeps compiled code for 1,024 shapes, and lengths
+    # are ever new: hundreds of megabytes (docs/LOG.md, 2026-11-26); a pass needs three.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
     # a linear layer itself is not in this list, so that each is freed as soon as it is packed
     parents = [each for each in model.modules() if type(each) is not nn.Linear]

@@ -40,7 +40,9 @@ def test_rows_that_are_not_contiguous() -> None:
 def test_a_packed_encoder_gives_what_it_gave(encoder: BertModel) -> None:
     own = copy.deepcopy(encoder)
     classifier = DocumentClassifier(without_pooler(own), num_labels=3).eval()
-    windows = DocumentWindows.of([[5] * 70, [6, 7]], WindowPlan(window=16, overlap=2, max_windows=9))
+    windows = DocumentWindows.of(
+        [[5] * 70, [6, 7]], WindowPlan(window=16, overlap=2, max_windows=9)
+    )
     with torch.inference_mode():
         given_DC = classifier(windows)
         pack_linear_layers(classifier.encoder)
