@@ -93,10 +93,14 @@ def chosen_on(train: pd.DataFrame, bundle: Bundle) -> dict[float | None, Cascade
 
 def with_cascade(bundle: Bundle, cascade: Cascade | None) -> Scorer:
     """The bundle's scorer as if it had been written with this cascade."""
-    calibration = replace(bundle.calibration, cascade=cascade)
-    changed = replace(bundle, manifest=replace(bundle.manifest, calibration=calibration))
     linear = LinearModel.load(bundle.path / LINEAR)
-    return Scorer(changed, *load_model(bundle), linear).to("cpu")
+    return Scorer(bundle_with(bundle, cascade), *load_model(bundle), linear).to("cpu")
+
+
+def bundle_with(bundle: Bundle, cascade: Cascade | None) -> Bundle:
+    """The bundle with another cascade in its calibration."""
+    calibration = replace(bundle.calibration, cascade=cascade)
+    return replace(bundle, manifest=replace(bundle.manifest, calibration=calibration))
 
 
 def _score(scorer: Scorer, texts: list[str], what: str) -> list[Prediction]:

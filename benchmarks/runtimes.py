@@ -10,7 +10,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -21,9 +20,10 @@ import pandas as pd
 import torch
 from torch import nn
 
+from benchmarks.cascade import bundle_with
 from benchmarks.machine import describe
 from docsort.core.bundle import Bundle, load_linear, load_model, read_bundle
-from docsort.core.packed import pack_linear_layers
+from docsort.core.packed import pack_linear_layers, replace_linear_layers
 from docsort.core.scorer import Scorer
 
 CHUNK_DOCUMENTS = 256
@@ -32,7 +32,9 @@ CHUNK_DOCUMENTS = 256
 def main() -> None:
     """Measure and print."""
     arguments = _parser().parse_args()
-    bundle = without_cascade(read_bundle(arguments.bundle))
+    bundle = bundle_with(
+        read_bundle(arguments.bundle), cascade=None
+    )  # the encoder reads every document
     texts = pd.read_csv(arguments.data)["text"].tolist()
     texts = texts[:: max(1, len(texts) // arguments.documents)]
     about = describe()
@@ -84,12 +86,6 @@ def _scorer(bundle: Bundle, change: Callable[[Any], Any]) -> Scorer:
     return Scorer(bundle, classifier, tokenizer, load_linear(bundle))
 
 
-def without_cascade(bundle: Bundle) -> Bundle:
-    """So that the encoder reads every document."""
-    calibration = replace(bundle.calibration, cascade=None)
-    return replace(bundle, manifest=replace(bundle.manifest, calibration=calibration))
-
-
 def _score(scorer: Scorer, texts: list[str]) -> np.ndarray:
     predictions = []
     for start in range(0, len(texts), CHUNK_DOCUMENTS):
@@ -129,10 +125,7 @@ class _Int8Linear(nn.Module):
 
 
 def _int8_by_token(encoder: Any) -> Any:
-    for module in [each for each in encoder.modules() if type(each) is not nn.Linear]:
-        for name, child in list(module.named_children()):
-            if type(child) is nn.Linear:
-                setattr(module, name, _Int8Linear(child))
+    replace_linear_layers(encoder, _Int8Linear)
     return encoder
 
 

@@ -8,6 +8,7 @@ functions of torch where shapes are dynamic.
 
 import os
 import platform
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -40,9 +41,14 @@ def pack_linear_layers(model: nn.Module) -> None:
     # oneDNN reads it when it is first asked. It keeps compiled code for 1,024 shapes, and lengths
     # are ever new: hundreds of megabytes (docs/LOG.md, 2026-11-26); a pass needs three.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-    # a linear layer itself is not in this list, so that each is freed as soon as it is packed
+    replace_linear_layers(model, PackedLinear)
+
+
+def replace_linear_layers(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
+    """Put what ``make`` makes of each of a model's linear layers in its place, one by one."""
+    # a linear layer itself is not in this list, so that each is freed as soon as it is replaced
     parents = [each for each in model.modules() if type(each) is not nn.Linear]
     for module in parents:
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:
-                setattr(module, name, PackedLinear(child))
+                setattr(module, name, make(child))
