@@ -101,7 +101,7 @@ class TrainingRun:
         self._speed, self._curve, self._head_start = Speed(), LearningCurve(), HeadStart()
         by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
         all_callbacks = [
-            RichProgressBar(),
+            RichProgressBar(refresh_rate=4),  # redraws a second; Lightning's 100 slow short steps
             *by_size,
             self._head_start,
             StepSeeds(settings.seed),

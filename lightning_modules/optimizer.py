@@ -12,12 +12,12 @@ from lightning_modules.settings import OptimizerSettings
 def make_optimizer(
     named_parameters: Iterable[tuple[str, torch.nn.Parameter]],
     settings: OptimizerSettings,
-    fused: bool,
+    scaled: bool = False,
 ) -> AdamW:
-    """AdamW without decay on biases and norms (all tensors of one dimension).
+    """AdamW, fused if it may be, without decay on biases and norms (all tensors of one dimension).
 
-    ``fused`` must be False under mixed precision: Lightning refuses to clip gradients there when
-    the optimizer could unscale them by itself.
+    ``scaled``: the gradients are scaled, as fp16's are. A fused optimizer would unscale them in its
+    step, too late for clipping.
     """
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in named_parameters:
@@ -28,7 +28,7 @@ def make_optimizer(
     return AdamW(
         [{"params": p, "lr": lr, "weight_decay": decay} for (lr, decay), p in groups.items()],
         lr=settings.lr,
-        fused=fused,
+        fused=None if scaled else True,  # None leaves it to torch: on a GPU a few large kernels
     )
 
 

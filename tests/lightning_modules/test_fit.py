@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from datasets import Dataset
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
+from lightning_modules.classification import DocumentClassification
 from lightning_modules.trainer import cpu_precision, with_precision
 from tests.lightning_modules.conftest import Run, losses_of_validations, make_corpus
 
@@ -91,6 +93,28 @@ def test_seeded_losses_repeat_and_match_the_committed_file(run: Run, tmp_path: P
         pytest.fail("wrote seeded_losses.json; look at it and commit it")
     committed = json.loads(COMMITTED_LOSSES.read_text(encoding="utf-8"))
     np.testing.assert_allclose(first, committed, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_before_a_fused_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    norms = []
+    configure = DocumentClassification.configure_optimizers
+
+    def watched(module: DocumentClassification) -> dict[str, Any]:
+        made = configure(module)
+        made["optimizer"].register_step_post_hook(note)
+        return made
+
+    def note(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        assert optimizer.defaults["fused"]
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        norms.append(float(torch.nn.utils.get_total_norm(g for g in gradients if g is not None)))
+
+    monkeypatch.setattr(DocumentClassification, "configure_optimizers", watched)
+    run(max_epochs=1, precision=precision, gradient_clip_val=1e-3)
+    assert norms == pytest.approx([1e-3] * 20, rel=1e-2)
 
 
 def test_dropout_is_on_while_training(run: Run) -> None:

@@ -15,7 +15,7 @@ def model() -> nn.ModuleDict:
 
 def test_no_decay_on_biases_and_norms() -> None:
     settings = OptimizerSettings(lr=1e-3, head_lr=1e-2, weight_decay=0.1)
-    optimizer = make_optimizer(model().named_parameters(), settings, fused=True)
+    optimizer = make_optimizer(model().named_parameters(), settings)
     groups = {
         (group["lr"], group["weight_decay"]): sorted(tuple(p.shape) for p in group["params"])
         for group in optimizer.param_groups
@@ -29,7 +29,7 @@ def test_no_decay_on_biases_and_norms() -> None:
 
 
 def test_warm_up_and_decay() -> None:
-    optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0), fused=False)
+    optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0))
     schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2)
     rates = []
     for _ in range(10):
