@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from docsort.commands.audit_table import print_audit
-from docsort.commands.hydra_verbs import output_dir, run_verb, settings_of
+from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
 from docsort.core.pretrained import locate
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
@@ -33,6 +33,7 @@ def run(config: Mapping[str, Any]) -> float:
     tokenizer = DocumentTokenizer.load(locate(model.pretrained))
     plan = model.plan(tokenizer)
     corpus = load_corpus(settings, config["seed"])
+    keep_job_files(config)
     return float(audit_corpus(corpus, settings, tokenizer, plan, output_dir()).num_documents)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from docsort.commands.hydra_verbs import output_dir, run_verb, settings_of
+from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import report_lines
 from docsort.commands.show import metrics_table
@@ -41,6 +41,7 @@ def evaluate(config: Mapping[str, Any]) -> float:
         console.print(f"left out: {note}", markup=False)
     outcome = score_split(scorer, rows.dataset, Path(file).name)
     metrics = split_metrics("test", outcome, scorer.bundle.calibration)
+    keep_job_files(config)
     write_json(folder / "metrics.json", metrics)
     write_predictions(folder / "predictions.parquet", outcome, scorer)
     results = RunResults(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 import docsort.__main__
 from docsort.commands import plugins
-from docsort.core.errors import ConfigError
+from docsort.core.disk import write_whole
+from docsort.core.errors import ConfigError, DocsortError
 
 # conf/ is installed inside the package (see setup.cfg), so that a conf/ where the user stands never
 # shadows it
@@ -34,7 +35,11 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
         # Lightning starts further processes by this command line, which must be this job's alone
         sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return task(resolved)  # type: ignore[arg-type]
+        try:
+            return task(resolved)  # type: ignore[arg-type]
+        except DocsortError:
+            _remove_if_unused(output_dir())
+            raise
 
     plugins.register()
     # else Hydra prints errors itself, and ends the process
@@ -54,9 +59,31 @@ def output_dir() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def keep_job_files(config: Mapping[str, Any]) -> None:
+    """Write ``.hydra``, for a job that is accepted. Raises StorageError.
+
+    Hydra would write it before it calls us; then a refused job would change what the folder of a
+    finished one says of it. So ``hydra.output_subdir`` is null.
+    """
+    folder = output_dir() / ".hydra"
+    settings = OmegaConf.create(dict(config))
+    write_whole(folder / "config.yaml", OmegaConf.to_yaml(settings))
+    write_whole(folder / "hydra.yaml", OmegaConf.to_yaml(HydraConfig.instance().cfg))
+    write_whole(folder / "overrides.yaml", OmegaConf.to_yaml(HydraConfig.get().overrides.task))
+
+
 def job_overrides() -> list[str]:
     """This job's own overrides, as given on the command line or by a sweep."""
     return list(HydraConfig.get().overrides.task)
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Hydra makes a job's folder, with an empty log in it, before anything is checked."""
+    log = folder / f"{HydraConfig.get().job.name}.log"
+    files = list(folder.iterdir())
+    if not files or (files == [log] and not log.stat().st_size):
+        log.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def settings_of(make: Callable[..., T], group: str, values: dict[str, Any]) -> T:

@@ -13,7 +13,13 @@ from docsort.commands.audit import audit_corpus
 from docsort.commands.baseline_scores import BaselineScores, measure_baseline
 from docsort.commands.calibrated_bundle import calibrated_bundle
 from docsort.commands.cascade_choice import corpus_cascade
-from docsort.commands.hydra_verbs import job_overrides, output_dir, run_verb, settings_of
+from docsort.commands.hydra_verbs import (
+    job_overrides,
+    keep_job_files,
+    output_dir,
+    run_verb,
+    settings_of,
+)
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import provenance, report_lines
 from docsort.commands.run_folder import (
@@ -104,6 +110,7 @@ def train(config: Mapping[str, Any]) -> float:
     console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
     console.print(f"precision: {run.trainer.precision}", markup=False)
     if run.is_first_process:
+        keep_job_files(config)
         write_json(folder / "provenance.json", manifest.provenance)
         found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
         baseline = measure_baseline(corpus)

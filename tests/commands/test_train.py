@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.metrics import accuracy_score, f1_score
 
 from docsort.core.bundle import read_bundle, verify_files
@@ -131,22 +132,29 @@ def test_refused_with_a_clear_error(
 
     if not change.startswith("data."):
         monkeypatch.setattr("docsort.commands.train.load_corpus", too_late)
-    status, _, err = docsort("train", *data, *overrides, f"hydra.run.dir={tmp_path}", change)
+    run = tmp_path / "run"
+    status, _, err = docsort("train", *data, *overrides, f"hydra.run.dir={run}", change)
     assert status == 2
     assert "Traceback" not in err
     assert re.search(said, err), err
-    assert not (tmp_path / "checkpoints").exists()
+    assert not run.exists()
 
 
 def test_a_finished_run_is_not_trained_over(
     docsort: Docsort, trained: Trained, overrides: list[str]
 ) -> None:
+    files = sorted(trained.run.rglob("*.*"))
+    before = [file.read_bytes() for file in files if file.is_file()]
     status, _, err = docsort(
         *("train", "data=csv", f"data.train={trained.train}", *overrides),
-        f"hydra.run.dir={trained.run}",
+        *("seed=7", f"hydra.run.dir={trained.run}"),
     )
     assert status == 2
     assert "holds a finished run" in err
+    assert [file.read_bytes() for file in files if file.is_file()] == before
+    assert sorted(trained.run.rglob("*.*")) == files
+    asked = yaml.safe_load((trained.run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
+    assert f"data.train={trained.train}" in asked
 
 
 def test_a_finished_run_asked_for_again(
