@@ -35,7 +35,7 @@ class RunSettings:
 
     Attributes:
         seed: of dropout and whatever else a step draws.
-        patience: validations in a row without a better refined loss before training ends.
+        patience: validations in a row clearly worse than the best before training ends.
         checkpoint_minutes: between checkpoints within an epoch; every epoch ends with one.
         logger: what gets the run's figures beside its csv.
     """

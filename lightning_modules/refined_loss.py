@@ -10,6 +10,8 @@ arXiv:2501.19195). A few documents still move it by chance, hence its standard e
 Shapes: D documents, C classes.
 """
 
+from dataclasses import dataclass
+from math import inf
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +32,23 @@ class Refined(NamedTuple):
 
     loss: torch.Tensor
     error: torch.Tensor
+
+
+@dataclass
+class LeastLoss:
+    """The least refined loss of the validations so far, and what is as good, give or take chance.
+
+    That is a standard error above it at most (the rule of Breiman et al. 1984 for pruning trees).
+    """
+
+    least: float = inf
+    tolerated: float = inf
+
+    def admits(self, loss: float, error: float) -> bool:
+        """Whether the next validation is as good as the best. ``error``: see `Refined`."""
+        if loss < self.least:
+            self.least, self.tolerated = loss, loss + error
+        return loss <= self.tolerated
 
 
 class RefinedLoss(Metric):

@@ -9,6 +9,7 @@ place only.
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from docsort.core.disk import remove_partials
 from docsort.core.errors import StoppedError
+from lightning_modules.refined_loss import LeastLoss
 from lightning_modules.stop_signals import StopSignals
 
 LAST = "last.ckpt"
@@ -94,9 +96,8 @@ class Snapshots(Checkpoint):
 class BestCheckpoint(ModelCheckpoint):
     """``best.ckpt``: of the latest validation that is as good as the best, give or take chance.
 
-    That is the latest whose loss is at most a standard error above the least one so far (the rule
-    of Breiman et al. 1984 for pruning trees): with little between them, the later one learned at
-    the lower rate.
+    See `LeastLoss`; of those with little between them the latest, since it learned at the lower
+    rate.
 
     One name, overwritten whole: whenever the process dies, ``last.ckpt`` never names a file that
     is gone. Its state holds names and no folders, so that a run's folder can be moved.
@@ -105,7 +106,7 @@ class BestCheckpoint(ModelCheckpoint):
     def __init__(self, folder: Path, monitor: str, error: str) -> None:
         """``monitor`` and ``error``: what the loss and its standard error are logged as."""
         self._error = error
-        self._least = self._tolerated = float("inf")
+        self._least = LeastLoss()
         super().__init__(
             dirpath=folder,
             filename=Path(BEST).stem,
@@ -118,19 +119,16 @@ class BestCheckpoint(ModelCheckpoint):
         """Whether to keep the validation that has just found ``current``."""
         if current is None:
             return False
-        if current < self._least:
-            self._least = float(current)
-            self._tolerated = self._least + float(trainer.callback_metrics[self._error])
-        # one that is no number is kept rather than none
-        keep = not self.best_k_models or bool(current <= self._tolerated)
+        as_good = self._least.admits(float(current), float(trainer.callback_metrics[self._error]))
+        keep = as_good or not self.best_k_models  # one that is no number is kept rather than none
         return trainer.strategy.reduce_boolean_decision(keep)
 
     def state_dict(self) -> dict[str, Any]:
-        own = {"least": self._least, "tolerated": self._tolerated}
+        own = asdict(self._least)
         return _with_paths(super().state_dict(), lambda path: Path(path).name) | own
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._least, self._tolerated = state_dict["least"], state_dict["tolerated"]
+        self._least = LeastLoss(state_dict["least"], state_dict["tolerated"])
         folder = str(self.dirpath)
         super().load_state_dict(
             _with_paths(state_dict, lambda name: str(Path(folder, name))) | {"dirpath": folder}

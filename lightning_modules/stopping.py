@@ -1,17 +1,42 @@
 """When training ends before its last epoch, also when that was decided before it was resumed."""
 
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping
 
-from lightning_modules.refined_loss import REFINED_LOSS
+from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR, LeastLoss
 
 
-class Stopping(EarlyStopping):
-    """Ends after so many validations in a row without a better refined loss."""
+class Stopping(pl.Callback):
+    """Ends after so many validations in a row that are clearly worse than the best, or one of NaN.
+
+    By `LeastLoss`, as the checkpoint is chosen: a handful of validation documents, by which nothing
+    is clear, never end a run while its rate has yet to fall.
+    """
 
     def __init__(self, patience: int) -> None:
-        super().__init__(REFINED_LOSS, mode="min", patience=patience)
+        self._patience, self._worse = patience, 0
+        self._least = LeastLoss()
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        # Lightning's would train a run that had stopped for one more epoch
-        trainer.should_stop = self.wait_count >= self.patience
+        # else a run that had stopped would be trained for one more epoch
+        trainer.should_stop = self._worse >= self._patience
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        loss = float(trainer.callback_metrics[REFINED_LOSS])
+        as_good = self._least.admits(loss, float(trainer.callback_metrics[REFINED_LOSS_ERROR]))
+        self._worse = 0 if as_good else self._worse + 1
+        stop = self._worse >= self._patience or not isfinite(loss)
+        if trainer.strategy.reduce_boolean_decision(stop, all=False):
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"worse": self._worse, "least": asdict(self._least)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._worse = state_dict["worse"]
+        self._least = LeastLoss(**state_dict["least"])

@@ -1,5 +1,6 @@
 """How a run ends before its end: by a signal, behind a checkpoint; or for want of memory."""
 
+import math
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from docsort.core.errors import ConfigError, StoppedError
 from lightning_modules.callbacks import Speed
 from lightning_modules.stop_signals import StopSignals
-from tests.lightning_modules.conftest import Run
+from tests.lightning_modules.conftest import Run, losses_of_validations
 
 LAST = "checkpoints/last.ckpt"
 
@@ -59,6 +60,35 @@ def test_the_second_signal_acts_as_ever(request: pytest.FixtureRequest) -> None:
         assert signals.received == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("losses", "error", "validations"),
+    [
+        ([0.20, 0.26, 0.27, 0.28, 0.10], 0.05, 4),  # three clearly worse ones in a row
+        ([0.20, 0.26, 0.27, 0.24, 0.26, 0.27, 0.28, 0.10], 0.05, 7),  # the fourth is as good
+        ([0.20, 0.26, 0.27, 0.28, 0.29], 0.1, 5),  # nothing is clear
+        ([0.20, math.nan, 0.10], 0.05, 2),
+    ],
+)
+def test_clearly_worse_validations_end_a_run(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: list[float],
+    error: float,
+    validations: int,
+) -> None:
+    losses_of_validations(monkeypatch, losses, error)
+    _, fitted = run(max_epochs=len(losses), num_sanity_val_steps=0)
+    assert len(fitted.learning_curve) == validations
+
+
+def test_a_run_that_had_ended_stays_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses_of_validations(monkeypatch, [0.1, 0.4, 0.3, 0.2])
+    _, fitted = run(max_epochs=9, num_sanity_val_steps=0)
+    last = fitted.best_checkpoint.with_name("last.ckpt")
+    _, again = run(max_epochs=9, num_sanity_val_steps=0, resume=last)
+    assert again.learning_curve == fitted.learning_curve
 
 
 @pytest.mark.parametrize("error", ["real", MemoryError(), torch.OutOfMemoryError("CUDA")])
