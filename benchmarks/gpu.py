@@ -68,8 +68,8 @@ def stop_and_resume(overrides: Sequence[str], run: Path) -> dict[str, float]:
         while life.poll() is None and not (run / "checkpoints" / "last.ckpt").exists():
             time.sleep(0.1)
         life.send_signal(signal.SIGINT)
-    if life.returncode == 0:
-        raise SystemExit("the run that was to be stopped came to its end")
+    if life.returncode != 128 + signal.SIGINT:
+        raise SystemExit(f"the run that was to be stopped ended with status {life.returncode}")
     return train([*overrides, "resume=auto"], run)
 
 
@@ -94,13 +94,15 @@ def bert_base(folder: Path) -> Path:
 
 
 def write_sample(data: Path, folder: Path, documents: int, seed: int) -> None:
-    """So many documents at most of each file, of labels that are no rarity among them."""
-    tables = {name: pd.read_csv(data / name) for name in ("train.csv", "test.csv")}
-    counts = tables["train.csv"].head(documents)["label"].value_counts()
-    for name, table in tables.items():
-        common = table[table["label"].isin(counts.index[counts >= MIN_PER_LABEL])]
-        sample = common.sample(min(documents, len(common)), random_state=seed)
-        sample.to_csv(folder / name, index=False)
+    """So many documents at most of each file, of labels that are no rarity among train's."""
+    samples = {}
+    for name in ("train.csv", "test.csv"):
+        table = pd.read_csv(data / name)
+        samples[name] = table.sample(min(documents, len(table)), random_state=seed)
+    counts = samples["train.csv"]["label"].value_counts()
+    for name, sample in samples.items():
+        common = sample["label"].isin(counts.index[counts >= MIN_PER_LABEL])
+        sample[common].to_csv(folder / name, index=False)
 
 
 def measure(data: Path, folder: Path, documents: int, seed: int) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def measure(data: Path, folder: Path, documents: int, seed: int) -> dict[str, An
     note("T4, BERT-base", train([*run, "trainer=t4", *size], folder / "base", T4_GIB))
     note("bf16", train([*run, "trainer=gpu"], folder / "bf16"))
     note("T4", train([*run, "trainer=t4"], folder / "t4", T4_GIB))
-    note("T4, resumed", stop_and_resume([*run, "trainer=t4"], folder / "resumed"))
+    note("fp16, resumed", stop_and_resume([*run, "trainer=t4"], folder / "resumed"))
     bundle = folder / "bf16" / "bundle"
     note("CPU and GPU", cpu_and_gpu(bundle, test, folder))
     onto = [f"bundle={bundle}", f"data.test={test}", "device=cuda"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.utilities import GradClipAlgorithmType
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch.optim import Optimizer
@@ -115,8 +115,8 @@ class DocumentClassification(pl.LightningModule):
     ) -> None:
         """Lightning's own; in bf16 without its refusal of fused optimizers: nothing is scaled."""
         value, algorithm = gradient_clip_val or 0.0, gradient_clip_algorithm or "norm"
-        if self.trainer.precision == "bf16-mixed":
-            plugin = self.trainer.precision_plugin
+        plugin = self.trainer.precision_plugin
+        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
             Precision.clip_gradients(plugin, optimizer, value, GradClipAlgorithmType(algorithm))
         else:
             self.clip_gradients(optimizer, value, algorithm)

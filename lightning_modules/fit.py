@@ -8,6 +8,7 @@ from typing import Any
 
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
+from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError, StoppedError
 from docsort.core.linear import LinearModel
 from lightning_modules.callbacks import LearningCurve, Speed
@@ -101,7 +102,7 @@ class TrainingRun:
         self._speed, self._curve, self._head_start = Speed(), LearningCurve(), HeadStart()
         by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
         all_callbacks = [
-            RichProgressBar(refresh_rate=4),  # redraws a second; Lightning's 100 slow short steps
+            RichProgressBar(refresh_rate=4),  # a second; Lightning 2.6's 100 slow short steps
             *by_size,
             self._head_start,
             StepSeeds(settings.seed),
@@ -121,6 +122,11 @@ class TrainingRun:
         self.trainer = make_trainer(trainer_settings, folder, all_callbacks, loggers)
         self.is_first_process = self.trainer.is_global_zero
 
+    def check_resumed(self, manifest: Manifest) -> None:
+        """Raises ConfigError when the checkpoint to go on from is of another run."""
+        if self._resumed:
+            self._resumed.check_same(manifest)
+
     def fit(
         self,
         module: DocumentClassification,
@@ -136,8 +142,7 @@ class TrainingRun:
             StorageError: the disk is full.
             StoppedError: a signal ended the run, behind a checkpoint.
         """
-        if self._resumed:
-            self._resumed.check_same(module.manifest)
+        self.check_resumed(module.manifest)
         self._head_start.linear = linear
         for logger in self._run_loggers:
             logger.log_provenance(module.manifest.provenance)

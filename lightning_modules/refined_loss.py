@@ -25,6 +25,8 @@ REFINED_LOSS = "val/refined_loss"
 REFINED_LOSS_ERROR = "val/refined_loss_error"
 # from 1/20 to 20, neighbours a tenth apart: the loss is flat about its minimum
 TEMPERATURES = torch.logspace(-1.3, 1.3, 64)
+# of a mean log loss, in nats
+LEAST_ERROR = 1e-3
 
 
 class Refined(NamedTuple):
@@ -38,7 +40,8 @@ class Refined(NamedTuple):
 class LeastLoss:
     """The least refined loss of the validations so far, and what is as good, give or take chance.
 
-    That is a standard error above it at most (the rule of Breiman et al. 1984 for pruning trees).
+    That is a standard error above it at most (the rule of Breiman et al. 1984 for pruning trees),
+    or LEAST_ERROR: a few documents that are all surely right have hardly any error.
     """
 
     least: float = inf
@@ -47,7 +50,7 @@ class LeastLoss:
     def admits(self, loss: float, error: float) -> bool:
         """Whether the next validation is as good as the best. ``error``: see `Refined`."""
         if loss < self.least:
-            self.least, self.tolerated = loss, loss + error
+            self.least, self.tolerated = loss, loss + max(error, LEAST_ERROR)
         return loss <= self.tolerated
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,10 +35,10 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     def call(config: DictConfig) -> Any:
         # Lightning starts further processes by this command line, which must be this job's alone
         sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         try:
+            resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
             return task(resolved)  # type: ignore[arg-type]
-        except DocsortError:
+        except (DocsortError, OmegaConfBaseException):
             _remove_if_unused(output_dir())
             raise
 
@@ -60,10 +61,10 @@ def output_dir() -> Path:
 
 
 def keep_job_files(config: Mapping[str, Any]) -> None:
-    """Write ``.hydra``, for a job that is accepted. Raises StorageError.
+    """Write ``.hydra``, for a job that is accepted: its settings, resolved. Raises StorageError.
 
     Hydra would write it before it calls us; then a refused job would change what the folder of a
-    finished one says of it. So ``hydra.output_subdir`` is null.
+    finished one says of it. So ``hydra.output_subdir`` is null in conf/.
     """
     folder = output_dir() / ".hydra"
     settings = OmegaConf.create(dict(config))
@@ -78,12 +79,15 @@ def job_overrides() -> list[str]:
 
 
 def _remove_if_unused(folder: Path) -> None:
-    """Hydra makes a job's folder, with an empty log in it, before anything is checked."""
+    """Remove a refused job's folder, which Hydra has made, if an empty log is all there is in it.
+
+    What can't be removed stays: other processes of the job may be at it.
+    """
     log = folder / f"{HydraConfig.get().job.name}.log"
-    files = list(folder.iterdir())
-    if not files or (files == [log] and not log.stat().st_size):
-        log.unlink(missing_ok=True)
-        folder.rmdir()
+    with suppress(OSError):
+        if list(folder.iterdir()) == [log] and not log.stat().st_size:
+            log.unlink()
+            folder.rmdir()
 
 
 def settings_of(make: Callable[..., T], group: str, values: dict[str, Any]) -> T:

@@ -70,14 +70,14 @@ def note_of(job: Job, status: int) -> str:
     return f"failed: {own_words} (see {job.folder / LOG})" if status else ""
 
 
-def read_run(folder: Path) -> SweepRun:
-    """A run of a list, from what it wrote."""
+def read_run(folder: Path, overrides: Iterable[str]) -> SweepRun:
+    """A run of a list, which was given ``overrides``, from what it wrote."""
     figures = figures_of(folder)
     score = figures.get(SCORE)
     return SweepRun(
         number=int(folder.name),
         state="failed" if score is None else "complete",
-        parameters=dict(each.partition("=")[::2] for each in overrides_of(folder)),
+        parameters=dict(each.partition("=")[::2] for each in without_go_on(overrides)),
         score=score,
         **shown_figures(figures),
     )
@@ -89,9 +89,9 @@ def shown_figures(figures: Mapping[str, float]) -> dict[str, Any]:
     return {"seconds": figures.get(SECONDS), "test": test or None}
 
 
-def read_runs(folder: Path, num_runs: int) -> tuple[SweepRun, ...]:
+def read_runs(folder: Path, overrides: Iterable[Iterable[str]]) -> tuple[SweepRun, ...]:
     """A list sweep's runs, in order; a longer list may have left more in its folder."""
-    return tuple(read_run(folder / str(number)) for number in range(num_runs))
+    return tuple(read_run(folder / str(number), each) for number, each in enumerate(overrides))
 
 
 def score_of(folder: Path) -> str:

@@ -38,7 +38,8 @@ class ListSweeper(BasicSweeper):
             returns = super().sweep(arguments)
             # the other verbs' runs have no score to compare
             if self.config.hydra.job.name == "train":
-                runs = read_runs(folder, sum(map(len, returns)))
+                given = [each.overrides or () for batch in returns for each in batch]
+                runs = read_runs(folder, given)
                 conclude(folder, Sweep(self.config.data.name, runs, {}))
         notes = [each.return_value for batch in returns for each in batch]
         if failed := [f"run {n} {note}" for n, note in enumerate(notes) if note]:

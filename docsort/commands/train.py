@@ -99,6 +99,7 @@ def train(config: Mapping[str, Any]) -> float:
     inputs = _Inputs.read(config, data_settings, model_settings)
     pretrained, plan = inputs.pretrained, inputs.plan
     corpus, manifest = inputs.corpus, inputs.manifest
+    run.check_resumed(manifest)
     weights = make_class_weights(
         model_settings.class_weights,
         corpus.labels,

@@ -52,6 +52,14 @@ def trained(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> T
     return Trained(run, train, test)
 
 
+JOB_FILES = ["config.yaml", "hydra.yaml", "overrides.yaml"]
+
+
+def job_files(run: Path) -> list[str]:
+    """What a job keeps of its settings, as Hydra would."""
+    return sorted(file.name for file in (run / ".hydra").iterdir())
+
+
 Docsort = Callable[..., tuple[int, str, str]]
 
 

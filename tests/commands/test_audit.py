@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
+from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
 
 
 def test_audit_writes_and_prints(
@@ -19,6 +19,7 @@ def test_audit_writes_and_prints(
     assert found["tokens"]["window"] == 16
     assert "suspected label errors" in out
     assert f"audit   {tmp_path / 'audit.html'}" in out
+    assert job_files(tmp_path) == JOB_FILES
     page = (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert 'data-chart="token-lengths"' in page
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import Docsort, Trained
+from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files
 
 
 def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: Path) -> None:
@@ -15,6 +15,7 @@ def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: P
     )
     assert status == 0, err
     assert "test.csv: 1 row (5) with an empty text." in " ".join(out.split())
+    assert job_files(tmp_path) == JOB_FILES
     assert "rows left out: empty text" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -42,6 +43,8 @@ def test_lists_of_labels_are_refused_by_a_single_label_bundle(
 def test_settings_are_checked_before_anything_is_read(
     docsort: Docsort, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
-    status, _, err = docsort("evaluate", *arguments, f"hydra.run.dir={tmp_path}")
+    run = tmp_path / "run"
+    status, _, err = docsort("evaluate", *arguments, f"hydra.run.dir={run}")
     assert status == 2
     assert said in err
+    assert not run.exists()

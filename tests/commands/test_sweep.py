@@ -37,7 +37,10 @@ def test_a_list_by_joblib(
     assert "data.train" not in out[out.rindex("run ┃") :]  # the same in all runs
     # a finished run is not run again, and another sweep may not have its folder
     before = (tmp_path / "0" / "output.log").read_text(encoding="utf-8")
-    assert [run.state for run in read_runs(tmp_path, 2)] == ["complete", "failed"]
+    given = [[f"data.fold={fold}", "resume=auto"] for fold in (2, 9)]
+    runs = read_runs(tmp_path, given)
+    assert [run.state for run in runs] == ["complete", "failed"]
+    assert [run.parameters for run in runs] == [{"data.fold": "2"}, {"data.fold": "9"}]
     status, _, err = docsort(*sweep, "data.fold=1,9")
     assert status == 2
     assert "holds another sweep, whose run 0 was given data=csv" in err
@@ -85,8 +88,8 @@ def test_a_search_is_killed_and_goes_on(
 
 def test_a_finished_run_read_back(trained: Trained, tmp_path: Path) -> None:
     (tmp_path / "4").symlink_to(trained.run)
-    run = read_run(tmp_path / "4")
+    run = read_run(tmp_path / "4", ["data.name=toy"])
     assert (run.number, run.state) == (4, "complete")
-    assert run.parameters["data.name"] == "toy"
+    assert run.parameters == {"data.name": "toy"}
     assert run.test is not None
     assert set(run.test) == {"test/accuracy", "test/macro_f1"}

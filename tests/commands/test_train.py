@@ -15,7 +15,7 @@ from docsort.core.bundle import read_bundle, verify_files
 from docsort.core.golden import check_golden
 from docsort.core.scorer import Scorer
 from lightning_modules.trainer import cpu_precision
-from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
+from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
 
 
 def test_files_of_a_run(trained: Trained) -> None:
@@ -30,6 +30,7 @@ def test_files_of_a_run(trained: Trained) -> None:
         "checkpoints",
         ".hydra",
     } <= names
+    assert job_files(trained.run) == JOB_FILES
     bundle = read_bundle(trained.bundle)
     verify_files(bundle)
     assert bundle.labels == ("finance", "medicine", "sport")
@@ -103,6 +104,7 @@ def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
         ("+model.no_such_key=1", "no_such_key"),
         ("no_such_group=x", "no_such_group"),
         ("model=no_such_model", "no_such_model"),
+        ("patience=${oc.env:DOCSORT_NO_SUCH_VARIABLE}", "DOCSORT_NO_SUCH_VARIABLE"),
         ("data.batch_size=0", r"data\.batch_size"),
         ("resume=nowhere.ckpt", "nowhere.ckpt"),
         ("trainer.no_such_key=1", "no_such_key"),
@@ -189,6 +191,20 @@ def test_a_finished_runs_checkpoint_is_not_replaced(
     )
     assert status == 2
     assert f"copy it to {tmp_path / 'checkpoints' / 'last.ckpt'} and give resume=auto" in err
+
+
+def test_a_stopped_run_with_other_settings_is_refused_before_anything_is_written(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    shutil.copy(trained.run / "checkpoints" / "last.ckpt", tmp_path / "checkpoints")
+    status, _, err = docsort(
+        *("train", "data=csv", f"data.train={trained.train}", f"data.test={trained.test}"),
+        *(*overrides, "model.dropout=0.9", "resume=auto", f"hydra.run.dir={tmp_path}"),
+    )
+    assert status == 2
+    assert re.search(r"it was trained with .*model\.dropout=0\.\d", err), err
+    assert {file.name for file in tmp_path.iterdir()} <= {"checkpoints", "train.log"}
 
 
 def test_a_foreign_checkpoint_to_go_on_from(

@@ -28,6 +28,15 @@ def test_no_decay_on_biases_and_norms() -> None:
     }
 
 
+def test_scaled_gradients_are_unscaled_before_the_step() -> None:
+    """Else Lightning refuses to clip them."""
+    settings = OptimizerSettings(lr=1e-3)
+    fused = make_optimizer(model().named_parameters(), settings)
+    scaled = make_optimizer(model().named_parameters(), settings, scaled=True)
+    assert [fused.defaults["fused"], scaled.defaults["fused"]] == [True, None]
+    assert not getattr(scaled, "_step_supports_amp_scaling", False)
+
+
 def test_warm_up_and_decay() -> None:
     optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0))
     schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2)

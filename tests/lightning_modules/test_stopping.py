@@ -69,6 +69,7 @@ def test_the_second_signal_acts_as_ever(request: pytest.FixtureRequest) -> None:
         ([0.20, 0.26, 0.27, 0.24, 0.26, 0.27, 0.28, 0.10], 0.05, 7),  # the fourth is as good
         ([0.20, 0.26, 0.27, 0.28, 0.29], 0.1, 5),  # nothing is clear
         ([0.20, math.nan, 0.10], 0.05, 2),
+        ([2e-9, 2e-8, 2e-8, 2e-8, 2e-8], 1e-9, 5),  # all documents surely right
     ],
 )
 def test_clearly_worse_validations_end_a_run(
@@ -83,12 +84,26 @@ def test_clearly_worse_validations_end_a_run(
     assert len(fitted.learning_curve) == validations
 
 
-def test_a_run_that_had_ended_stays_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    losses_of_validations(monkeypatch, [0.1, 0.4, 0.3, 0.2])
-    _, fitted = run(max_epochs=9, num_sanity_val_steps=0)
+@pytest.mark.parametrize(
+    ("before", "after", "validations"),
+    [
+        ([0.1, 0.4, 0.4], [0.3], 4),  # better than the last, clearly worse than the best
+        ([0.1, math.nan], [], 2),
+    ],
+)
+def test_what_was_worse_before_a_run_is_resumed_counts(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    before: list[float],
+    after: list[float],
+    validations: int,
+) -> None:
+    losses_of_validations(monkeypatch, before)
+    _, fitted = run(max_epochs=len(before), num_sanity_val_steps=0)
     last = fitted.best_checkpoint.with_name("last.ckpt")
+    losses_of_validations(monkeypatch, after)
     _, again = run(max_epochs=9, num_sanity_val_steps=0, resume=last)
-    assert again.learning_curve == fitted.learning_curve
+    assert len(again.learning_curve) == validations
 
 
 @pytest.mark.parametrize("error", ["real", MemoryError(), torch.OutOfMemoryError("CUDA")])
