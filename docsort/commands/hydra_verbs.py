@@ -33,9 +33,9 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     """
 
     def call(config: DictConfig) -> Any:
-        # Lightning starts further processes by this command line, which must be this job's alone
-        sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
         try:
+            # by this command line Lightning starts further processes: it must be this job's alone
+            sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
             resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
             return task(resolved)  # type: ignore[arg-type]
         except (DocsortError, OmegaConfBaseException):
