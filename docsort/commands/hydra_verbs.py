@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import docsort.__main__
 from docsort.commands import plugins
+from docsort.commands.verb_help import verb_help
 from docsort.core.disk import write_whole
 from docsort.core.errors import ConfigError, DocsortError
 
@@ -22,11 +23,15 @@ from docsort.core.errors import ConfigError, DocsortError
 # shadows it
 CONFIG_PATH = "pkg://docsort.conf"
 
+HELP = {"-h", "--help"}
+
 T = TypeVar("T")
 
 
 def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) -> int:
     """Run ``task`` on the resolved configuration; under ``-m`` in a process for each run.
+
+    With ``--help`` only tell what can be set.
 
     Raises:
         ConfigError: an unknown key, group or value, in Hydra's words.
@@ -47,6 +52,9 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     given, sys.argv = sys.argv, [f"docsort {verb}", *argv]
     try:
+        if asked := HELP & set(argv):
+            print(verb_help(verb, [each for each in argv if each not in asked]))
+            return 0
         hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name=verb)(call)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(str(error).strip()) from error
