@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from docsort.core.errors import ConfigError
+from docsort.core.packed import limit_shape_cache
 from lightning_modules.checkpoint_io import WholeCheckpoints
 
 _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
@@ -27,6 +28,7 @@ def make_trainer(
             f"trainer.accelerator={settings['accelerator']}: this machine has no GPU that "
             "torch can use; accepted here: trainer=cpu"
         )
+    limit_shape_cache()
     _quiet()
     try:
         return pl.Trainer(

@@ -53,10 +53,6 @@ def _run(verb: str, arguments: list[str]) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # tokenizers warns, and turns itself off, when a process forks after its threads have run
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    if verb == "train":
-        # oneDNN keeps compiled code for 1,024 shapes, and batches' shapes are ever new: gigabytes
-        # (docs/LOG.md, 2026-11-24); a pass needs about ten
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
     try:
         status: int = importlib.import_module(f"docsort.commands.{verb}").main(arguments)
         return status

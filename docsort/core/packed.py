@@ -38,10 +38,17 @@ def pack_linear_layers(model: nn.Module) -> None:
         return
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
-    # oneDNN reads it when it is first asked. It keeps compiled code for 1,024 shapes, and lengths
-    # are ever new: hundreds of megabytes (docs/LOG.md, 2026-11-26); a pass needs three.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    limit_shape_cache()
     replace_linear_layers(model, PackedLinear)
+
+
+def limit_shape_cache() -> None:
+    """Have oneDNN keep compiled code for 16 shapes; in effect if it was asked for nothing yet.
+
+    It would keep 1,024, and lengths are ever new: hundreds of megabytes in scoring, gigabytes in
+    training (docs/LOG.md, 2026-11-24 and 2026-11-26). A pass needs three, a training step ten.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 
 def replace_linear_layers(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:
