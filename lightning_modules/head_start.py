@@ -8,7 +8,9 @@ An encoder that knows less about these documents than their words do may be bett
 R8 runs that began at its solution stayed a little behind on test, though not on validation
 (docs/LOG.md, 2026-11-26). So the layer stays random where validation shows the linear model of all
 training documents' words to be clearly ahead of the layer, which is fitted on a part of a large
-table. There a random layer costs least: there are steps enough to train it.
+table. There a random layer costs least: there are steps enough to train it. It learns at
+RANDOM_FACTOR times the encoder's rate, unless told otherwise: at that rate itself a thousand steps
+of Adam move no weight by more than a few hundredths.
 
 Shapes: D documents, H hidden, C classes.
 """
@@ -16,6 +18,7 @@ Shapes: D documents, H hidden, C classes.
 import copy
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -33,6 +36,7 @@ MAX_DOCUMENTS = 2000
 # scikit-learn's C=1: half the squared norm of the weights, over the number of documents
 INVERSE_PENALTY = 1.0
 MAX_ITERATIONS = 200
+RANDOM_FACTOR = 20.0
 # standard errors by which words must be ahead, of the mean of at least so many documents
 CLEARLY = 2.0
 LEAST_DOCUMENTS = 30
@@ -48,6 +52,7 @@ class HeadStart(pl.Callback):
 
     def __init__(self) -> None:
         self.linear: LinearModel | None = None
+        self._is_random = False
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -55,25 +60,37 @@ class HeadStart(pl.Callback):
         assert isinstance(data, DocumentDataModule)
         if trainer.ckpt_path is None:
             if trainer.is_global_zero:
-                self._begin(module, data)
+                self._is_random = self._begin(module, data)
+            self._is_random = trainer.strategy.broadcast(self._is_random)
             # other machines may add up in another order; by way of the CPU, for a GPU's tensor
             # would come to the first process's GPU
             for parameter in module.classifier.head.parameters():
                 begun = trainer.strategy.broadcast(parameter.data.cpu())
                 parameter.data = begun.to(parameter.device)
+        if self._is_random and module.settings.optimizer.head_lr is None:
+            module.head_factor = RANDOM_FACTOR
 
-    def _begin(self, module: DocumentClassification, data: DocumentDataModule) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        return {"is_random": self._is_random}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._is_random = state_dict["is_random"]
+
+    def _begin(self, module: DocumentClassification, data: DocumentDataModule) -> bool:
+        """Returns whether the layer stays random."""
         head = module.classifier.head
         random = copy.deepcopy(head.state_dict())
         train = frozen_vectors(module, data, "train")
         fit_head(module, train.vectors_DH, train.targets)
         # the linear model knows no class weights, so their losses could not be compared
         linear = self.linear if module.class_weights is None else None
-        if linear and words_are_ahead(module, data, linear):
+        is_random = linear is not None and words_are_ahead(module, data, linear)
+        if is_random:
             head.load_state_dict(random)
             print("classification layer: begins random; words tell more than the frozen encoder")
         else:
             print("classification layer: begins at the frozen encoder's solution")
+        return is_random
 
 
 @dataclass(frozen=True)

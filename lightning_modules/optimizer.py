@@ -1,6 +1,6 @@
 """AdamW and its schedule from settings and parameters. Knows nothing about documents."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch.optim import AdamW
@@ -19,21 +19,29 @@ def make_optimizer(
     ``scaled``: the gradients are scaled, as fp16's are. A fused optimizer would unscale them in its
     step, too late for clipping.
     """
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
     for name, parameter in named_parameters:
         if parameter.requires_grad:
-            lr = settings.head_lr if name.startswith("head.") and settings.head_lr else settings.lr
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((lr, decay), []).append(parameter)
+            groups.setdefault((name.startswith("head."), decay), []).append(parameter)
+    rates = {False: settings.lr, True: settings.head_lr or settings.lr}
     return AdamW(
-        [{"params": p, "lr": lr, "weight_decay": decay} for (lr, decay), p in groups.items()],
+        [
+            {"params": p, "lr": rates[of_head], "weight_decay": decay, "of_head": of_head}
+            for (of_head, decay), p in groups.items()
+        ],
         lr=settings.lr,
         fused=None if scaled else True,  # None leaves it to torch: on a GPU a few large kernels
     )
 
 
-def make_schedule(optimizer: AdamW, num_steps: int, warmup_share: float) -> LambdaLR:
-    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019)."""
+def make_schedule(
+    optimizer: AdamW, num_steps: int, warmup_share: float, head_factor: Callable[[], float]
+) -> LambdaLR:
+    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019).
+
+    ``head_factor`` is asked at every step by what to multiply the classification layer's rate.
+    """
     warmup = max(1, round(num_steps * warmup_share))
 
     def factor(step: int) -> float:
@@ -41,4 +49,8 @@ def make_schedule(optimizer: AdamW, num_steps: int, warmup_share: float) -> Lamb
             return (step + 1) / (warmup + 1)
         return max(0.0, (num_steps - step) / max(1, num_steps - warmup))
 
-    return LambdaLR(optimizer, factor)
+    def of_head(step: int) -> float:
+        return head_factor() * factor(step)
+
+    groups = optimizer.param_groups
+    return LambdaLR(optimizer, [of_head if group["of_head"] else factor for group in groups])

@@ -1,5 +1,6 @@
 """The classification layer begins at the frozen encoder's own solution."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,8 @@ from lightning_modules import head_start
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.head_start import HeadStart, fit_head, frozen_vectors
-from tests.lightning_modules.conftest import LABELS, SETTINGS, Run, make_corpus
+from lightning_modules.settings import OptimizerSettings
+from tests.lightning_modules.conftest import LABELS, SETTINGS, Break, Run, make_corpus
 
 Made = tuple[DocumentClassification, DocumentDataModule]
 
@@ -71,7 +73,22 @@ def test_the_layer_stays_random_where_words_are_ahead(run: Run, several: bool) -
     for linear in (None, words(make_corpus(several))):
         module, _ = run(folder=str(linear is None), several=several, linear=linear, max_steps=1)
         first[linear is None] = module.classifier.head.weight.abs().max().item()
+        assert module.head_factor == (1.0 if linear is None else 20.0)
     assert first[True] > 2 * first[False]
+
+
+@pytest.mark.parametrize(("head_lr", "factor"), [(None, 20.0), (1e-2, 1.0)])
+def test_a_random_layer_learns_faster_also_after_a_stop(
+    run: Run, broken: Break, tmp_path: Path, head_lr: float | None, factor: float
+) -> None:
+    settings = replace(SETTINGS, optimizer=OptimizerSettings(lr=1e-3, head_lr=head_lr))
+    given = {"linear": words(make_corpus()), "settings": settings}
+    whole, _ = run("whole", **given)
+    broken(25, checkpoint_minutes=0, **given)
+    module, _ = run("broken", resume=tmp_path / "broken" / "checkpoints" / "last.ckpt", **given)
+    assert module.head_factor == whole.head_factor == factor
+    for name, weights in whole.classifier.state_dict().items():
+        assert torch.equal(weights, module.classifier.state_dict()[name]), name
 
 
 @pytest.mark.parametrize(("behind", "ahead"), [(0.3, True), (0.1, False), (-0.3, False)])

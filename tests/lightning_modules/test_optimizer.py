@@ -39,10 +39,12 @@ def test_scaled_gradients_are_unscaled_before_the_step() -> None:
 
 def test_warm_up_and_decay() -> None:
     optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0))
-    schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2)
+    schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2, head_factor=lambda: 3.0)
     rates = []
     for _ in range(10):
-        rates.append(schedule.get_last_lr()[0])
+        rates.append(optimizer.param_groups[0]["lr"])
+        of_head = [group["lr"] for group in optimizer.param_groups if group["of_head"]]
+        assert of_head == pytest.approx([3 * rates[-1]] * 2)
         optimizer.step()
         schedule.step()
     assert rates == pytest.approx([1 / 3, 2 / 3, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125])
