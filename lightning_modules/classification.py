@@ -63,7 +63,6 @@ class DocumentClassification(pl.LightningModule):
             pretrained.tokenizer.pad_id,
         )
         self.classifier.train()  # from_pretrained leaves an encoder in eval mode, without dropout
-        self.head_factor = 1.0  # times the classification layer's learning rate; see head_start.py
         self.val_metrics = _val_metrics(manifest)
         self.val_refined_loss = RefinedLoss(manifest.task)
         # not in checkpoints: setting and training documents say it
@@ -102,9 +101,7 @@ class DocumentClassification(pl.LightningModule):
         scaled = self.trainer.scaler is not None
         optimizer = make_optimizer(self.classifier.named_parameters(), settings, scaled)
         num_steps = int(self.trainer.estimated_stepping_batches)
-        schedule = make_schedule(
-            optimizer, num_steps, settings.warmup_share, lambda: self.head_factor
-        )
+        schedule = make_schedule(optimizer, num_steps, settings.warmup_share)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -8,9 +8,8 @@ An encoder that knows less about these documents than their words do may be bett
 R8 runs that began at its solution stayed a little behind on test, though not on validation
 (docs/LOG.md, 2026-11-26). So the layer stays random where validation shows the linear model of all
 training documents' words to be clearly ahead of the layer, which is fitted on a part of a large
-table. There a random layer costs least: there are steps enough to train it. It learns at
-RANDOM_FACTOR times the encoder's rate, unless told otherwise: at that rate itself a thousand steps
-of Adam move no weight by more than a few hundredths.
+table. Unless told otherwise it then learns at RANDOM_FACTOR times the encoder's rate: at that rate
+itself a thousand steps of Adam move a weight by a few hundredths.
 
 Shapes: D documents, H hidden, C classes.
 """
@@ -18,7 +17,6 @@ Shapes: D documents, H hidden, C classes.
 import copy
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -28,6 +26,7 @@ from docsort.core.linear import LinearModel
 from docsort.data.labels import Ints
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.optimizer import multiply_head_rate
 from lightning_modules.refined_loss import refined_losses, standard_error
 
 # It is fitted on about so many at most, of every label some: enough to begin with, and a minute on
@@ -36,6 +35,7 @@ MAX_DOCUMENTS = 2000
 # scikit-learn's C=1: half the squared norm of the weights, over the number of documents
 INVERSE_PENALTY = 1.0
 MAX_ITERATIONS = 200
+# measured at 5e-5 (docs/LOG.md, 2026-11-26)
 RANDOM_FACTOR = 20.0
 # standard errors by which words must be ahead, of the mean of at least so many documents
 CLEARLY = 2.0
@@ -52,29 +52,22 @@ class HeadStart(pl.Callback):
 
     def __init__(self) -> None:
         self.linear: LinearModel | None = None
-        self._is_random = False
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(module, DocumentClassification)
         assert isinstance(data, DocumentDataModule)
         if trainer.ckpt_path is None:
-            if trainer.is_global_zero:
-                self._is_random = self._begin(module, data)
-            self._is_random = trainer.strategy.broadcast(self._is_random)
+            is_random = self._begin(module, data) if trainer.is_global_zero else None
+            is_random = trainer.strategy.broadcast(is_random)
             # other machines may add up in another order; by way of the CPU, for a GPU's tensor
             # would come to the first process's GPU
             for parameter in module.classifier.head.parameters():
                 begun = trainer.strategy.broadcast(parameter.data.cpu())
                 parameter.data = begun.to(parameter.device)
-        if self._is_random and module.settings.optimizer.head_lr is None:
-            module.head_factor = RANDOM_FACTOR
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"is_random": self._is_random}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._is_random = state_dict["is_random"]
+            if is_random and module.settings.optimizer.head_lr is None:
+                (optimizer,), (scheduled,) = trainer.optimizers, trainer.lr_scheduler_configs
+                multiply_head_rate(optimizer, scheduled.scheduler, RANDOM_FACTOR)
 
     def _begin(self, module: DocumentClassification, data: DocumentDataModule) -> bool:
         """Returns whether the layer stays random."""

@@ -1,10 +1,10 @@
 """AdamW and its schedule from settings and parameters. Knows nothing about documents."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from lightning_modules.settings import OptimizerSettings
 
@@ -35,13 +35,8 @@ def make_optimizer(
     )
 
 
-def make_schedule(
-    optimizer: AdamW, num_steps: int, warmup_share: float, head_factor: Callable[[], float]
-) -> LambdaLR:
-    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019).
-
-    ``head_factor`` is asked at every step by what to multiply the classification layer's rate.
-    """
+def make_schedule(optimizer: AdamW, num_steps: int, warmup_share: float) -> LambdaLR:
+    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019)."""
     warmup = max(1, round(num_steps * warmup_share))
 
     def factor(step: int) -> float:
@@ -49,8 +44,13 @@ def make_schedule(
             return (step + 1) / (warmup + 1)
         return max(0.0, (num_steps - step) / max(1, num_steps - warmup))
 
-    def of_head(step: int) -> float:
-        return head_factor() * factor(step)
+    return LambdaLR(optimizer, factor)
 
-    groups = optimizer.param_groups
-    return LambdaLR(optimizer, [of_head if group["of_head"] else factor for group in groups])
+
+def multiply_head_rate(optimizer: Optimizer, schedule: LRScheduler, factor: float) -> None:
+    """Before the first step. Both keep it in their states, so that a resumed run has it, too."""
+    for at, group in enumerate(optimizer.param_groups):
+        if group["of_head"]:
+            group["lr"] *= factor
+            group["initial_lr"] *= factor
+            schedule.base_lrs[at] *= factor

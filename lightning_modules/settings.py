@@ -26,8 +26,8 @@ class OptimizerSettings:
 
     Attributes:
         lr: peak learning rate of the encoder.
-        head_lr: peak learning rate of the classification layer; null for the encoder's, or 20 times
-            that where the layer begins random (head_start.py).
+        head_lr: peak learning rate of the classification layer; null for the encoder's, or many
+            times that where the layer begins random (RANDOM_FACTOR in head_start.py).
         weight_decay: of weights only; biases and norms have none.
         warmup_share: of all optimizer steps, 0 to 1.
     """

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from docsort.core.errors import ConfigError
-from docsort.core.packed import limit_shape_cache
+from docsort.core.shape_cache import limit_shape_cache
 from lightning_modules.checkpoint_io import WholeCheckpoints
 
 _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")

@@ -6,7 +6,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-from hydra import compose, initialize_config_module
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from docsort.commands import VERBS
@@ -27,9 +29,15 @@ class Line(NamedTuple):
 
 
 def verb_help(verb: str, overrides: list[str]) -> str:
-    """What the verb does, the groups, and every key as these overrides set it."""
+    """What the verb does, the groups, and every key outside ``hydra`` as these overrides set it.
+
+    What a sweep varies is shown as it is without one.
+    """
+    given = [each for each in overrides if each not in ("-m", "--multirun")]
     with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-        config = compose(verb, overrides, return_hydra_config=True)
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        config = hydra.compose_config(verb, given, RunMode.MULTIRUN)
     choices: dict[str, str] = OmegaConf.to_container(config.hydra.runtime.choices)  # type: ignore[assignment]
     # Hydra names the last of the defaults first
     groups = [group for group in reversed(choices) if (_conf() / group).is_dir()]
@@ -40,7 +48,7 @@ def verb_help(verb: str, overrides: list[str]) -> str:
             f"\n{VERBS[verb]}\n",
             "groups and their options:",
             *(f"  {group:<16}{', '.join(_options(group))}" for group in groups),
-            "\nkeys as they are set now (`--help model=bert_base` shows them with that option):",
+            "\nkeys as they are set now (with `--help GROUP=OPTION`, as that option sets them):",
             *_with_comments(config, _comments(verb, choices)),
             "\nhydra.run.dir=FOLDER is where the files go; -m runs all combinations of values with",
             "commas between them, into hydra.sweep.dir. More about Hydra: --hydra-help.",

@@ -6,12 +6,13 @@ slower with AVX2 alone (docs/LOG.md, 2026-11-26). torch.compile's generated code
 functions of torch where shapes are dynamic.
 """
 
-import os
 import platform
 from collections.abc import Callable
 
 import torch
 from torch import nn
+
+from docsort.core.shape_cache import limit_shape_cache
 
 
 class PackedLinear(nn.Module):
@@ -40,15 +41,6 @@ def pack_linear_layers(model: nn.Module) -> None:
         return
     limit_shape_cache()
     replace_linear_layers(model, PackedLinear)
-
-
-def limit_shape_cache() -> None:
-    """Have oneDNN keep compiled code for 16 shapes; in effect if it was asked for nothing yet.
-
-    It would keep 1,024, and lengths are ever new: hundreds of megabytes in scoring, gigabytes in
-    training (docs/LOG.md, 2026-11-24 and 2026-11-26). A pass needs three, a training step ten.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
 
 
 def replace_linear_layers(model: nn.Module, make: Callable[[nn.Linear], nn.Module]) -> None:

@@ -13,6 +13,10 @@ def test_every_key_is_told_of(docsort: Docsort, verb: str) -> None:
     assert status == 0
     assert re.search(r"^  data +csv, folder, hub, library_docs, newsgroups$", out, re.MULTILINE)
     assert re.search(r"^  text_column: text +# the column that holds the document$", out, re.M)
+    _, _, keys = out.partition("keys as they are set now")
+    settings = [line for line in keys.splitlines() if re.match(r" *\w+: \S", line)]
+    assert len(settings) > 20
+    assert [line for line in settings if "# " not in line] == []
 
 
 def test_as_the_overrides_set_it(docsort: Docsort) -> None:
@@ -23,6 +27,13 @@ def test_as_the_overrides_set_it(docsort: Docsort) -> None:
     _, out, _ = docsort("train", "trainer=t4", "model.optimizer.lr=2e-5", "-h")
     assert re.search(r"^  precision: 16-mixed +# or bf16-mixed", out, re.MULTILINE)
     assert re.search(r"^    lr: 2\.0e-05 ", out, re.MULTILINE)
+
+
+def test_of_a_sweep(docsort: Docsort) -> None:
+    status, out, err = docsort("train", "-m", "--help", "seed=1,2", "data.name=mine")
+    assert status == 0, err
+    assert re.search(r"^seed: 1 ", out, re.MULTILINE)
+    assert re.search(r"^  name: mine ", out, re.MULTILINE)
 
 
 def test_what_is_wrong_is_told_instead(docsort: Docsort) -> None:

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from docsort.core.errors import ConfigError
-from lightning_modules.optimizer import make_optimizer, make_schedule
+from lightning_modules.optimizer import make_optimizer, make_schedule, multiply_head_rate
 from lightning_modules.settings import OptimizerSettings
 
 
@@ -39,7 +39,8 @@ def test_scaled_gradients_are_unscaled_before_the_step() -> None:
 
 def test_warm_up_and_decay() -> None:
     optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0))
-    schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2, head_factor=lambda: 3.0)
+    schedule = make_schedule(optimizer, num_steps=10, warmup_share=0.2)
+    multiply_head_rate(optimizer, schedule, 3.0)
     rates = []
     for _ in range(10):
         rates.append(optimizer.param_groups[0]["lr"])
