@@ -15,6 +15,8 @@ from docsort.core.errors import BundleError
 from docsort.core.scorer import Scorer
 from docsort.core.tokens import DocumentTokenizer
 
+# what a run needs to go on from one; another number with every change to that
+FORMAT = 2
 _PREFIX = "classifier."
 
 
@@ -26,6 +28,7 @@ def model_files(
         tokenizer.save(Path(folder))
         files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
     return {
+        "format": FORMAT,
         "manifest": json.dumps(asdict(manifest), default=str),
         "encoder": classifier.encoder.config.to_json_string(),
         "tokenizer": files,

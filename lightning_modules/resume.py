@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from docsort.core.bundle import Manifest
-from docsort.core.errors import ConfigError
-from lightning_modules.checkpoints import manifest_of, read_weights
+from docsort.core.errors import BundleError, ConfigError
+from lightning_modules.checkpoints import FORMAT, manifest_of, read_weights
 from lightning_modules.snapshots import LAST
 
 AUTO = "auto"
@@ -74,8 +74,13 @@ class StoppedRun:
 
 
 def read_stopped(checkpoint: Path) -> StoppedRun:
-    """Raises BundleError for a foreign or cut file."""
+    """Raises BundleError for a foreign or cut file, or one of another version of docsort."""
     content = read_weights(checkpoint)
+    if content["docsort"].get("format") != FORMAT:
+        raise BundleError(
+            f"resume={checkpoint} was written by another version of docsort, whose training this "
+            "one can't go on with; use that version, or begin a new run in another hydra.run.dir"
+        )
     return StoppedRun(checkpoint, manifest_of(content), content["global_step"])
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from docsort.core.bundle import Manifest
-from docsort.core.errors import ConfigError
+from docsort.core.errors import BundleError, ConfigError
 from lightning_modules.checkpoints import read_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.fit import Fitted
@@ -87,6 +87,16 @@ def test_a_run_that_had_stopped_early_stays_stopped(
     assert stopped[1].metrics["train/epochs"] == 4
     again = run(max_epochs=9, num_sanity_val_steps=0, resume=tmp_path / "run" / LAST)
     assert_same(stopped, again)
+
+
+def test_a_checkpoint_of_another_version_is_refused(run: Run, tmp_path: Path) -> None:
+    run(max_epochs=1)
+    last = tmp_path / "run" / LAST
+    content = torch.load(last, weights_only=True)
+    del content["docsort"]["format"]
+    torch.save(content, last)
+    with pytest.raises(BundleError, match=r"last\.ckpt was written by another version of docsort"):
+        run("other", resume=last)
 
 
 def test_what_was_best_is_remembered(
