@@ -32,9 +32,8 @@ CHUNK_DOCUMENTS = 256
 def main() -> None:
     """Measure and print."""
     arguments = _parser().parse_args()
-    bundle = bundle_with(
-        read_bundle(arguments.bundle), cascade=None
-    )  # the encoder reads every document
+    # without a cascade, the encoder reads every document
+    bundle = bundle_with(read_bundle(arguments.bundle), cascade=None)
     texts = pd.read_csv(arguments.data)["text"].tolist()
     texts = texts[:: max(1, len(texts) // arguments.documents)]
     about = describe()

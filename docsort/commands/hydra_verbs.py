@@ -15,13 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 import docsort.__main__
 from docsort.commands import plugins
-from docsort.commands.verb_help import verb_help
+from docsort.commands.verb_help import CONFIG_MODULE, verb_help
 from docsort.core.disk import write_whole
 from docsort.core.errors import ConfigError, DocsortError
 
 # conf/ is installed inside the package (see setup.cfg), so that a conf/ where the user stands never
 # shadows it
-CONFIG_PATH = "pkg://docsort.conf"
+CONFIG_PATH = f"pkg://{CONFIG_MODULE}"
 
 HELP = {"-h", "--help"}
 
