@@ -19,7 +19,7 @@ system:
 demo: setup  ## train, archive, serve and classify on the embedded corpus, in minutes
 	$(BIN)/python -m docsort.commands.demo
 
-serve: setup  ## what the demo built (or any archive in model_store), on port 1337 until Ctrl-C
+serve: setup  ## what served last, or else what is in model_store, on port 1337 until Ctrl-C
 	$(BIN)/docsort serve
 
 check: $(INSTALLED)  ## format, lint, types, arrows between the packages

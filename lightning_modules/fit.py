@@ -151,10 +151,12 @@ class TrainingRun:
         best = Path(self._best.best_model_path)
         if self.is_first_process:  # other machines needn't see its folder
             module.classifier.load_state_dict(classifier_state(read_weights(best)))
-        epochs = self._curve.rows[-1]["epoch"]
-        return Fitted(
-            best, self._curve.rows, {**self._speed.metrics(), "train/epochs": float(epochs)}
-        )
+        metrics = {
+            **self._speed.metrics(),
+            "train/epochs": float(self._curve.rows[-1]["epoch"]),
+            "train/random_layer": float(self._head_start.is_random),
+        }
+        return Fitted(best, self._curve.rows, metrics)
 
     def log_results(self, metrics: Mapping[str, float]) -> None:
         """Tell the loggers what came of the run; one that fails is named on standard error.

@@ -48,10 +48,12 @@ class HeadStart(pl.Callback):
     Attributes:
         linear: the linear model of the training documents' words, to compare with; None: the layer
             is fitted in any case.
+        is_random: whether the layer began random; stands in checkpoints.
     """
 
     def __init__(self) -> None:
         self.linear: LinearModel | None = None
+        self.is_random = False
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -59,15 +61,21 @@ class HeadStart(pl.Callback):
         assert isinstance(data, DocumentDataModule)
         if trainer.ckpt_path is None:
             is_random = self._begin(module, data) if trainer.is_global_zero else None
-            is_random = trainer.strategy.broadcast(is_random)
+            self.is_random = bool(trainer.strategy.broadcast(is_random))
             # other machines may add up in another order; by way of the CPU, for a GPU's tensor
             # would come to the first process's GPU
             for parameter in module.classifier.head.parameters():
                 begun = trainer.strategy.broadcast(parameter.data.cpu())
                 parameter.data = begun.to(parameter.device)
-            if is_random and module.settings.optimizer.head_lr is None:
+            if self.is_random and module.settings.optimizer.head_lr is None:
                 (optimizer,), (scheduled,) = trainer.optimizers, trainer.lr_scheduler_configs
                 multiply_head_rate(optimizer, scheduled.scheduler, RANDOM_FACTOR)
+
+    def state_dict(self) -> dict[str, bool]:
+        return {"is_random": self.is_random}
+
+    def load_state_dict(self, state_dict: dict[str, bool]) -> None:
+        self.is_random = state_dict["is_random"]
 
     def _begin(self, module: DocumentClassification, data: DocumentDataModule) -> bool:
         """Returns whether the layer stays random."""

@@ -22,7 +22,7 @@ _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
 def make_trainer(
     settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], loggers: list[Logger]
 ) -> pl.Trainer:
-    """A Trainer, deterministic where torch can be. Raises ConfigError for what it refuses."""
+    """A Trainer by Lightning's own arguments. Raises ConfigError for what it refuses."""
     if settings.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(
             f"trainer.accelerator={settings['accelerator']}: this machine has no GPU that "

@@ -14,7 +14,7 @@ VERBS = {
     "fetch": "bring an archive from a URL into the model store",
     "serve": "serve archives by TorchServe behind Nginx on port 1337",
     "keys": "make and remove the API keys of a server",
-    "models": "list, register, promote, roll back and retire versions while they serve",
+    "models": "list, register, promote, roll back, canary and retire versions while they serve",
     "classify": "classify documents by a bundle or by a server",
     "score": "classify a whole file",
 }

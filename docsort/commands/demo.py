@@ -46,9 +46,11 @@ def main() -> int:
     with _serving(archive, port):
         url = f"http://{HOST}:{port}"
         _docsort("classify", "--url", url, "--model", NAME, *TEXTS)
+    docsort = os.path.relpath(Path(sys.executable).with_name("docsort"))
     console.print(
         f"\n[bold]report[/]   {run / 'report.html'}\n[bold]bundle[/]   {run / 'bundle'}\n"
-        f"[bold]archive[/]  {archive}\nLeave it serving on port {PORT} with: [bold]make serve[/]"
+        f"[bold]archive[/]  {archive}\n"
+        f"Leave it serving on port {PORT} with: [bold]{docsort} serve {archive}[/]"
     )
     return 0
 

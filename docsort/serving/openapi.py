@@ -12,11 +12,19 @@ from docsort.serving.mar import NAME
 from docsort.serving.openapi_schemas import TEXT, schemas
 from docsort.serving.settings import ServeSettings
 
-# What the handler refuses by itself; all else is Nginx's.
-_REFUSED_BY_HANDLER = {
-    400: "not UTF-8, or not JSON",
-    422: "well-formed but not acceptable; one bad entry refuses its list, and index names it",
-}
+# Status, type and meaning of what the handler refuses by itself; all else is Nginx's, too. One bad
+# entry refuses its list, and index names it.
+_REFUSED_BY_HANDLER = (
+    (400, "not_utf8", "the body is not UTF-8"),
+    (400, "not_json", "the body is not JSON that can be read"),
+    (422, "bad_fields", "the object's fields are not those of Request"),
+    (422, "bad_inputs", "inputs is neither a text nor a list that is accepted"),
+    (422, "bad_parameters", "parameters is not what is accepted"),
+    (422, "not_text", "a document is no string"),
+    (422, "bad_text", "a document holds a lone surrogate"),
+    (422, "empty_document", "a document has no word"),
+    (422, "too_much_text", "more text than can be read in time"),
+)
 _NOT_OF_PREDICTIONS = ("not_found", "method_not_allowed", "tls_required", "uri_too_long")
 
 
@@ -42,7 +50,7 @@ def openapi(settings: ServeSettings, errors: Sequence[ErrorPage]) -> dict[str, A
                     "Ready: every default version has a worker that gave its golden answers",
                     {
                         200: _json({"$ref": "#/components/schemas/Ready"}),
-                        503: _error("not ready", retry=True),
+                        503: _error([("not_ready", "not ready")], retry=True),
                     },
                 )
             },
@@ -68,10 +76,12 @@ def _predict(
     settings: ServeSettings, errors: Sequence[ErrorPage], which: str, names: list[str]
 ) -> dict[str, Any]:
     """One of the two operations that classify."""
-    refusals = {status: [message] for status, message in _REFUSED_BY_HANDLER.items()}
+    refusals: dict[int, list[tuple[str, str]]] = {}
+    for status, type, meaning in _REFUSED_BY_HANDLER:
+        refusals.setdefault(status, []).append((type, meaning))
     for error in errors:
         if error.type not in _NOT_OF_PREDICTIONS and (error.status != 401 or settings.api_keys):
-            refusals.setdefault(error.status, []).append(error.message)
+            refusals.setdefault(error.status, []).append((error.type, error.message))
     operation: dict[str, Any] = {
         "operationId": "classify" if len(names) == 1 else "classifyByVersion",
         "summary": f"Classify documents by {which}",
@@ -92,8 +102,8 @@ def _predict(
         "responses": {
             "200": _described("predictions", _json({"$ref": "#/components/schemas/Answer"})),
             **{
-                str(status): _error("; or ".join(messages), retry=status in (429, 503))
-                for status, messages in sorted(refusals.items())
+                str(status): _error(reasons, retry=status in (429, 503))
+                for status, reasons in sorted(refusals.items())
             },
         },
     }
@@ -136,9 +146,12 @@ def _described(description: str, response: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, **response, "headers": headers}
 
 
-def _error(message: str, retry: bool) -> dict[str, Any]:
-    said = _json({"$ref": "#/components/schemas/Error"})
+def _error(reasons: Sequence[tuple[str, str]], retry: bool) -> dict[str, Any]:
+    """``reasons``: the types that this status may have, and what each means."""
+    types = {"enum": [type for type, _ in reasons]}
+    of_these = {"properties": {"error": {"properties": {"type": types}}}}
+    said = _json({"allOf": [{"$ref": "#/components/schemas/Error"}, of_these]})
     if retry:
         seconds = {"type": "integer", "minimum": 1}
         said["headers"] = {"Retry-After": {"required": True, "schema": seconds}}
-    return _described(message, said)
+    return _described("; ".join(f"{type}: {meaning}" for type, meaning in reasons), said)

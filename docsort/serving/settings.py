@@ -115,7 +115,8 @@ class ServeSettings:
         MAX_ARCHIVE_BYTES, "bytes of an archive to be registered, at most"
     )
     management_port: int = _setting(
-        0, "loopback TCP port of TorchServe's management API; 0: RUN_DIR/management.sock alone"
+        0,
+        "loopback TCP port of TorchServe's management API, in place of RUN_DIR/management.sock; 0: none",
     )
     metrics_host: str = _setting("127.0.0.1", "IP address for Prometheus; keep it private")
     metrics_port: int = _setting(0, "TCP port for Prometheus; 0: RUN_DIR/door/metrics.sock alone")

@@ -101,8 +101,10 @@ def test_a_random_layer_learns_faster_from_the_first_step_to_the_last_also_after
     settings = replace(SETTINGS, optimizer=OptimizerSettings(lr=1e-3, head_lr=head_lr))
     given = {"linear": words(make_corpus()) if is_random else None, "settings": settings}
     broken(25, checkpoint_minutes=0, **given)
-    run("broken", resume=tmp_path / "broken" / "checkpoints" / "last.ckpt", **given)
+    last = tmp_path / "broken" / "checkpoints" / "last.ckpt"
+    _, fitted = run("broken", resume=last, **given)
     assert ratios == pytest.approx([factor] * (26 + 15))
+    assert fitted.metrics["train/random_layer"] == is_random
 
 
 @pytest.mark.parametrize(("behind", "ahead"), [(0.3, True), (0.1, False), (-0.3, False)])

@@ -1,5 +1,6 @@
 """The contract's description is true: schemathesis asks the running server what it allows."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from docsort.core import rest
 from docsort.core.rest import parse_request
 from docsort.serving.error_pages import error_pages
 from docsort.serving.openapi import openapi
 from docsort.serving.settings import ServeSettings
+from handlers import docsort_handler
 from tests.serving.conftest import RunningServer
 
 # A schema cannot say which names are served, nor that top_k is bounded by a model's labels and
@@ -72,6 +75,23 @@ def test_every_error_of_a_prediction_is_described() -> None:
     elsewhere = {405, 414}
     statuses = {page.status for page in error_pages(1)} | {200, 400, 422}
     assert set(responses) == {str(status) for status in statuses - elsewhere - {401}}
+
+
+def test_every_type_that_the_handler_answers_is_described() -> None:
+    raised = set()
+    for module in (rest, docsort_handler):
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "RequestError":
+                raised.add(tuple(ast.literal_eval(argument) for argument in node.args[:2]))
+    assert (422, "empty_document") in raised
+    told = set()
+    responses = described()["paths"]["/predictions/{name}"]["post"]["responses"]
+    for status, response in responses.items():
+        if status != "200":
+            _, of_these = response["content"]["application/json"]["schema"]["allOf"]
+            types = of_these["properties"]["error"]["properties"]["type"]["enum"]
+            told |= {(int(status), type) for type in types}
+    assert raised <= told
 
 
 @pytest.mark.parametrize("keys", [None, Path("keys.txt")])
