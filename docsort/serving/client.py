@@ -1,6 +1,7 @@
 """A client of the endpoint: texts to the answers that its contract describes. Knows no bundle."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from docsort.core.rest import MAX_DOCUMENTS
 # Well under the endpoint's default limit of 1 MiB; one larger document goes alone.
 _MAX_PART_BYTES = 1 << 19
 _TIMEOUT_S = 300.0
+_KEY = re.compile("[!-~]+")
 
 
 def classify_at(
@@ -25,12 +27,17 @@ def classify_at(
     """The endpoint's answers to ``texts``, in their order; sent in parts that it accepts.
 
     Raises:
-        ConfigError: ``url`` is none.
+        ConfigError: ``url`` is none, or ``api_key`` cannot be one.
         RequestError: the endpoint refuses; ``index`` is the document's place in ``texts``.
         ServingError: it does not answer, or what answers is no docsort.
     """
     parameters = {} if top_k is None else {"parameters": {"top_k": top_k}}
     path = "/".join([url.rstrip("/"), "predictions", model, *([version] if version else [])])
+    if api_key and not _KEY.fullmatch(api_key):  # httpx would show it in its refusal
+        raise ConfigError(
+            "the API key holds a space, a line break or another character that no key has; give "
+            "it as `docsort keys add` printed it"
+        )
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     answers: list[dict[str, Any]] = []
     with httpx.Client(timeout=_TIMEOUT_S, headers=headers) as client:

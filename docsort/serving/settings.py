@@ -116,7 +116,7 @@ class ServeSettings:
     )
     management_port: int = _setting(
         0,
-        "loopback TCP port of TorchServe's management API, in place of RUN_DIR/management.sock; 0: none",
+        "loopback TCP port of TorchServe's management API, in place of its socket; 0: none",
     )
     metrics_host: str = _setting("127.0.0.1", "IP address for Prometheus; keep it private")
     metrics_port: int = _setting(0, "TCP port for Prometheus; 0: RUN_DIR/door/metrics.sock alone")

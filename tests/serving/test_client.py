@@ -63,3 +63,10 @@ def test_something_else_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         with pytest.raises(ServingError, match="answers 501, and not as docsort would"):
             classify_at(f"http://127.0.0.1:{other.server_port}", "tiny", ["a"])
         thread.join()
+
+
+@pytest.mark.parametrize("key", ["docsort_secret\n", "docsort secret", "docsort_sécret"])
+def test_a_key_that_is_none_is_refused_and_never_shown(key: str) -> None:
+    with pytest.raises(ConfigError, match="API key") as refused:
+        classify_at(f"http://127.0.0.1:{free_port()}", "tiny", ["a"], api_key=key)
+    assert "cret" not in str(refused.value)
