@@ -113,6 +113,10 @@ class RunDir:
         return self.door / "web"
 
     @property
+    def errors(self) -> Path:
+        return self.web / "errors"
+
+    @property
     def page(self) -> Path:
         return self.web / "page.html"
 
@@ -218,10 +222,16 @@ def _locked(path: Path) -> int:
 
 
 def _clear(path: Path) -> None:
-    """Remove all but the lock, and but what a running Nginx of another container writes."""
-    for folder, kept in ((path, {_LOCK, _DOOR}), (path / _DOOR, {"nginx"})):
+    """Remove all but the lock, and but what a running Nginx of another container writes or answers.
+
+    It goes on by the configuration that it has, and what that names is replaced by ``write_web``.
+    """
+    run_dir = RunDir(path, lock=-1)
+    answers = {run_dir.errors, run_dir.page, run_dir.openapi}
+    kept = {path / _LOCK, run_dir.door, run_dir.nginx, run_dir.web, *answers}
+    for folder in (path, run_dir.door, run_dir.web):
         for entry in folder.iterdir() if folder.is_dir() else ():
-            if entry.name not in kept:
+            if entry not in kept:
                 _remove(entry)
 
 

@@ -13,9 +13,9 @@ from docsort.serving.settings import ServeSettings
 
 def write_web(settings: ServeSettings, run_dir: RunDir, errors: Sequence[ErrorPage]) -> None:
     """Write all of them, under names that templates/nginx.conf.j2 knows."""
-    (run_dir.web / "errors").mkdir(exist_ok=True)
+    run_dir.errors.mkdir(exist_ok=True)
     for error in errors:
-        write_if_changed(run_dir.web / "errors" / error.file, error.body())
+        write_if_changed(run_dir.errors / error.file, error.body())
     write_if_changed(run_dir.page, render_page())
     text = json.dumps(openapi(settings, errors), indent=1) + "\n"
     write_if_changed(run_dir.openapi, text)

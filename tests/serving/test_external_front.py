@@ -16,7 +16,7 @@ from docsort.serving.child import Child
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.nginx import Share, end_nginx, start_nginx
 from docsort.serving.programs import find_nginx
-from docsort.serving.run_dir import RunDir
+from docsort.serving.run_dir import RunDir, held_run_dir
 from docsort.serving.settings import ServeSettings
 from tests.serving.conftest import free_port
 
@@ -152,3 +152,18 @@ def test_the_end_waits_for_what_is_in_flight_and_lets_nothing_in(
     upstream.close()
     assert not ending.is_alive()
     assert [answer.json() for answer in answers] == [{"label": "finance"}]
+
+
+@pytest.mark.usefixtures("nginx")
+def test_a_supervisor_that_begins_anew_is_not_ready_yet(
+    settings: ServeSettings, run_dir: RunDir
+) -> None:
+    page = httpx.get(settings.url)
+    run_dir.ready.write_text('{"status": "ready"}')
+    (run_dir.path / "docsort.lock").touch()  # a supervisor has ended here
+    with held_run_dir(run_dir.path, keep=True):
+        for answer in (classify(settings), httpx.get(f"{settings.url}/readyz")):
+            assert (answer.status_code, answer.json()["error"]["type"]) == (503, "not_ready")
+            assert int(answer.headers["Retry-After"]) > 0
+        again = httpx.get(settings.url)
+        assert (again.status_code, again.content) == (200, page.content)
