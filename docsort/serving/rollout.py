@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import DocsortError, ServingError
 from docsort.serving.canaries import Canaries
 from docsort.serving.external_front import ExternalFront
@@ -63,15 +64,29 @@ class Rollout:
         return self._has_begun
 
     def begin(self, api: TorchServeApi) -> Watch:
-        """Load and prove the default versions in a new TorchServe. Raises DocsortError."""
+        """Load and prove the default versions in a new TorchServe. Raises DocsortError.
+
+        Those who name another wanted version get 503 until ``load_others`` has tried to load it.
+        """
         with self._loading, self._changing:
             watch = Watch(api, self._run_dir, self._settings.store, self._wanted)
+            self._close_others()
             for model in self._wanted:
                 self._load(watch, model.name, model.default_version)
                 api.set_default(model.name, model.default)
             self._watch = watch
             self._has_begun = True
             return watch
+
+    def _close_others(self) -> None:
+        for model in self._wanted:
+            for version in model.versions:
+                is_retiring = (model.name, version.version) in self._retiring
+                if version.version != model.default and not is_retiring:
+                    gate = self._run_dir.unloaded(model.name, version.version)
+                    with full_disk_as_error(gate):
+                        gate.parent.mkdir(parents=True, exist_ok=True)
+                        gate.touch()
 
     def load_others(self) -> None:
         """Load what is no default. One that fails is told and left out: the defaults serve on."""
@@ -215,6 +230,7 @@ class Rollout:
             if (name, version) in self._retiring:
                 raise ServingError(f"{name} {version} is retiring already")
             self._retiring.add((name, version))
+            self._run_dir.unloaded(name, version).unlink(missing_ok=True)
         try:
             with hidden(self._run_dir, f"{name}/{version}"):
                 self._drain(name, version)
@@ -306,6 +322,7 @@ class Rollout:
             self._load(watch, name, version)
         except (DocsortError, OSError) as error:
             self._report(f"{version.file} is left out: {error}")
+        self._run_dir.unloaded(name, version.version).unlink(missing_ok=True)
 
 
 def _with(wanted: Sequence[WantedModel], model: WantedModel) -> tuple[WantedModel, ...]:

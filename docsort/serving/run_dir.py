@@ -134,6 +134,10 @@ class RunDir:
         """For a prediction's path: while this folder has a file of that path and ``~``, 404."""
         return self.web / "closed"
 
+    def unloaded(self, name: str, version: str) -> Path:
+        """While this file is there, 503 for those who name the version, whatever else is closed."""
+        return self.closed / "predictions" / name / f"{version}+"
+
     @property
     def ready(self) -> Path:
         """While this file is there, it is what /readyz answers."""

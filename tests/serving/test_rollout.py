@@ -315,6 +315,36 @@ def test_an_archive_that_was_overwritten_is_never_loaded(scene: Scene) -> None:
         rollout.begin(scene.api)
 
 
+def test_who_names_a_version_is_told_to_wait_only_as_long_as_it_may_come(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, run_dir = scene.rollout, RunDir(scene.store.parent / "run", lock=-1)
+    gate = run_dir.unloaded("tiny", "2.0")
+    assert not gate.exists()
+    rollout.begin(scene.api)
+    assert gate.exists()
+    assert not run_dir.unloaded("tiny", "1.0").exists()
+    rollout.load_others()
+    assert not gate.exists()
+
+    rollout.canary("tiny", "2.0", 0)
+    rollout.begin(scene.api)
+    monkeypatch.setattr(rollout, "_drain", stops_here)
+    with pytest.raises(ServingError, match="stops here"):
+        rollout.retire("tiny", "2.0")
+    assert not gate.exists()
+
+    rollout.begin(scene.api)
+    (scene.store / "tiny-2.0.mar").unlink()
+    rollout.load_others()
+    assert "is left out" in scene.reports[-1]
+    assert not gate.exists()
+
+
+def stops_here(name: str, version: str) -> None:
+    raise ServingError("stops here")
+
+
 def test_what_an_ended_torchserve_had_is_not_told_of_the_next(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

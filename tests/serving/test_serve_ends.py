@@ -77,6 +77,45 @@ def test_what_dies_is_started_again_and_serves_the_same(store: Path, tmp_path: P
         assert server.stop() == 0
 
 
+def test_who_names_a_version_is_told_to_wait_until_it_is_loaded(
+    store: Path, tmp_path: Path
+) -> None:
+    archives = [str(store / f"tiny-{version}.mar") for version in ("1.0", "2.0")]
+    server = start_server(tmp_path, *archives)
+    try:
+        server.wait_until_ready()  # the default alone
+        assert statuses_until_answered(server) == {503, 200}
+        (victim,) = [
+            pid
+            for pid in children_of(server.process.pid)
+            if b"ModelServer" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(victim, signal.SIGKILL)
+        server.wait_until_said("TorchServe ended by itself (status -9); starting again")
+        server.wait_until_ready()
+        assert statuses_until_answered(server) == {503, 200}
+    finally:
+        assert server.stop() == 0
+
+
+def statuses_until_answered(server: RunningServer) -> set[int]:
+    """All that a client of tiny 1.0 gets, up to its answer; an unknown version is 404 meanwhile."""
+    statuses = set()
+    while 200 not in statuses:
+        assert server.process.poll() is None, server.output.read_text()
+        for version in ("1.0", "9.9"):
+            url = f"{server.url}/predictions/tiny/{version}"
+            answer = httpx.post(url, content="a", headers=PLAIN)
+            if version == "9.9":
+                assert answer.json()["error"]["type"] == "model_not_found"
+            elif answer.status_code == 503:
+                assert answer.json()["error"]["type"] == "not_ready"
+                assert int(answer.headers["Retry-After"]) > 0
+            if version == "1.0":
+                statuses.add(answer.status_code)
+    return statuses
+
+
 def test_readiness_follows_the_default_versions_worker(server: RunningServer) -> None:
     (worker,) = workers_of(server, "2.0")
     before = server.output.read_text()
