@@ -44,7 +44,8 @@ def start_torchserve(
     Java is started directly, as TorchServe's own launcher would, which leaves a pid file behind.
     """
     run_dir.clear_torchserve()
-    run_dir.temporary.mkdir()
+    # not removed whole where a proof in the TorchServe before this one still unpacks into it
+    run_dir.temporary.mkdir(exist_ok=True)
     config = run_dir.path / "config.properties"
     logging = run_dir.path / "log4j2.xml"
     context = {

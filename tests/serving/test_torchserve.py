@@ -4,6 +4,8 @@ The numbers of its issues, and where each claim was read, stand in its repositor
 """
 
 import json
+import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -15,7 +17,12 @@ from docsort.serving.child import group_members
 from docsort.serving.mar import read_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
-from docsort.serving.torchserve import TorchServeApi, worker_environment
+from docsort.serving.torchserve import (
+    TorchServeApi,
+    end_torchserve,
+    start_torchserve,
+    worker_environment,
+)
 from tests.serving.conftest import RunningServer
 
 
@@ -177,6 +184,24 @@ def test_the_log_names_no_request_and_holds_no_document(server: RunningServer) -
     log = (server.run_dir / "torchserve.log").read_text()
     assert "Backend received inference" not in log
     assert "Torch worker started." in log  # what workers say does get there
+
+
+def test_a_proof_that_still_unpacks_hinders_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = RunDir(tmp_path, lock=os.open(tmp_path / "lock", os.O_CREAT))
+    run_dir.make_folders()
+    rmtree = shutil.rmtree
+
+    def unpacked_meanwhile(folder: Path, ignore_errors: bool) -> None:
+        rmtree(folder, ignore_errors)
+        (folder / "proof-1").mkdir(parents=True)
+
+    monkeypatch.setattr(shutil, "rmtree", unpacked_meanwhile)
+    settings = ServeSettings(tmp_path, tmp_path)
+    torchserve = start_torchserve("true", tmp_path, settings, run_dir)
+    end_torchserve(torchserve)
+    assert run_dir.temporary.is_dir()
 
 
 def test_workers_see_none_of_the_users_torchserve_settings(tmp_path: Path) -> None:
