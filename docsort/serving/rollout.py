@@ -89,13 +89,18 @@ class Rollout:
                         gate.touch()
 
     def load_others(self) -> None:
-        """Load what is no default. One that fails is told and left out: the defaults serve on."""
+        """Load what is no default. One that fails is told and left out: the defaults serve on.
+
+        Once TorchServe has ended, nothing more is loaded or told: the next one waits for this.
+        """
+        watch = self._watch
+        if watch is None:
+            return
         try:
-            watch = self._serving()
             with self._loading:
                 for model in self._wanted:
                     for version in model.versions:
-                        if version.version != model.default:
+                        if version.version != model.default and watch is self._watch:
                             self._try_to_load(watch, model.name, version)
             with self._changing:
                 if watch is self._watch:  # else /readyz and Nginx are another TorchServe's by now
@@ -321,7 +326,8 @@ class Rollout:
         try:
             self._load(watch, name, version)
         except (DocsortError, OSError) as error:
-            self._report(f"{version.file} is left out: {error}")
+            if watch is self._watch:
+                self._report(f"{version.file} is left out: {error}")
         self._run_dir.unloaded(name, version.version).unlink(missing_ok=True)
 
 

@@ -366,6 +366,28 @@ def test_what_an_ended_torchserve_had_is_not_told_of_the_next(
     assert scene.is_shared()
 
 
+def test_nothing_is_loaded_for_a_torchserve_that_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, tried = scene.rollout, []
+    third = of_version(scene.store / "tiny-1.0.mar", scene.store.parent / "third.mar", {})
+    scene.api.bundles["3.0"], scene.api.workers["3.0"] = scene.api.bundles["1.0"], {10}
+    rollout.register(str(third), None)
+    rollout.begin(scene.api)
+    num_reports = len(scene.reports)
+
+    def end(api: FakeApi, file: str, name: str, version: str, settings: ServeSettings) -> None:
+        tried.append(version)
+        rollout.suspend()
+        raise ServingError("does not answer")
+
+    monkeypatch.setattr(FakeApi, "register", end)
+    rollout.load_others()
+    rollout.load_others()
+    assert tried == ["2.0"]
+    assert scene.reports[num_reports:] == ["loading tiny 2.0"]
+
+
 def test_an_archive_that_vanished_is_told_as_one(scene: Scene) -> None:
     info = read_archive(scene.store / "tiny-2.0.mar")
     info.path.unlink()
