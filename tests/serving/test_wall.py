@@ -160,6 +160,20 @@ def test_over_the_rate_is_429_and_health_is_not_counted(open_wall: Open) -> None
     assert "limiting requests" not in wall.run_dir.nginx_log.read_text()
 
 
+def test_who_asks_whether_the_server_is_ready_fills_no_log(open_wall: Open) -> None:
+    wall = open_wall()
+
+    def ask_often() -> set[int]:
+        with httpx.Client() as client:
+            return {client.get(wall.url + "/readyz").status_code for _ in range(50)}
+
+    assert ask_often() == {503}  # neither TorchServe nor the supervisor's word
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(wall.run_dir.inference))
+    assert ask_often() == {503}  # a killed one's socket
+    assert wall.run_dir.nginx_log.read_text() == ""
+
+
 def test_connections_of_one_address_are_bounded(open_wall: Open) -> None:
     wall = open_wall(client_connections=2)
     request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
