@@ -22,7 +22,8 @@ class _Server(ThreadingMixIn, UnixStreamServer):
     """A thread a connection; Nginx keeps as many open as it asks at once."""
 
     daemon_threads = True
-    request_queue_size = 128
+    # Nginx's connect to a full one fails at once; the kernel's somaxconn caps it
+    request_queue_size = 4096
 
     def __init__(self, socket: Path, ring: KeyRing, report: Callable[[str], None]) -> None:
         self.ring = ring

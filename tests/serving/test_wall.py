@@ -3,19 +3,24 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import UnixStreamServer
 from typing import Any
 
 import httpx
 import pytest
 
+from docsort.serving.front import asked
 from docsort.serving.gatekeeper import gatekeeper
 from docsort.serving.keys import add_key, remove_key
 from docsort.serving.nginx import end_nginx, start_nginx, write_config
@@ -283,11 +288,47 @@ def test_predictions_are_for_those_with_a_key(open_wall: Open, tmp_path: Path) -
         keys.write_text("spoilt again")
         assert wall.ask(**{"X-Api-Key": bob}).status_code == 503
         assert len(reports) == 3
-    answer = wall.ask(**{"X-Api-Key": bob})  # nobody to ask
-    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "keys_unreadable")
     said = wall.run_dir.access_log.read_text() + (wall.run_dir.nginx_log).read_text()
     assert key not in said
     assert bob not in said
+
+
+def test_nobody_is_let_in_where_nobody_can_be_asked(open_wall: Open, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    answer = open_wall(api_keys=keys).ask(**{"X-Api-Key": add_key(keys, "alice")})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_crowd_with_keys_is_let_in(
+    open_wall: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys.txt"
+    key = add_key(keys, "alice")
+    wall = open_wall(api_keys=keys)
+    all_wait = threading.Event()
+    accept = UnixStreamServer.get_request
+
+    def accept_late(server: UnixStreamServer) -> Any:
+        assert all_wait.wait(60)
+        return accept(server)
+
+    monkeypatch.setattr(UnixStreamServer, "get_request", accept_late)
+    request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nX-Api-Key: {key}\r\n"
+    request += "Content-Length: 1\r\nConnection: close\r\n\r\na"
+    with gatekeeper(wall.run_dir.gatekeeper, keys, print), ExitStack() as opened:
+        address = ("127.0.0.1", wall.settings.port)
+        crowd = [opened.enter_context(socket.create_connection(address, 60)) for _ in range(256)]
+        for client in crowd:
+            client.sendall(request.encode())
+        try:
+            while "Writing: 257 " not in (asked(wall.run_dir.front, "/status") or ""):
+                answered, _, _ = select.select(crowd, [], [], 0.01)
+                assert not answered
+        finally:
+            all_wait.set()
+        # let in, where nobody is yet
+        assert all(b'"unavailable"' in client.makefile("rb").read() for client in crowd)
 
 
 def test_a_body_without_a_key_is_not_read(open_wall: Open, tmp_path: Path) -> None:
