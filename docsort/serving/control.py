@@ -5,7 +5,7 @@ Who cannot enter the run directory cannot reach it. Knows no versions; control_c
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -29,9 +29,12 @@ _TIMEOUT_S = 10.0
 
 
 @contextmanager
-def controlled(socket: Path, rollout: Rollout) -> Iterator[None]:
-    """Answer what is asked while the block runs; at its end, wait for what is being answered."""
-    with _Server(str(socket), rollout) as server:
+def controlled(socket: Path, rollout: Rollout, report: Callable[[str], None]) -> Iterator[None]:
+    """Answer what is asked while the block runs; at its end, wait for what is being answered.
+
+    ``report`` is given a line on each change that was made or refused.
+    """
+    with _Server(str(socket), rollout, report) as server:
         threading.Thread(target=server.serve_forever, name="control", daemon=True).start()
         try:
             yield
@@ -43,9 +46,10 @@ def controlled(socket: Path, rollout: Rollout) -> Iterator[None]:
 class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = False  # joined when it is closed
 
-    def __init__(self, socket: str, rollout: Rollout) -> None:
+    def __init__(self, socket: str, rollout: Rollout, report: Callable[[str], None]) -> None:
         super().__init__(socket, _Handler)
         self.rollout = rollout
+        self.report = report
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,11 +62,15 @@ class _Handler(BaseHTTPRequestHandler):
             arguments = self._arguments(what)
             answer = getattr(self.server.rollout, what)(**arguments)
         except DocsortError as error:
+            self.server.report(f"{what} is refused: {error}")
             self._answer(409, {"error": str(error)})
         except Exception as error:
+            self.server.report(f"{what} failed: {error!r}")
             self._answer(500, {"error": f"the supervisor failed: {error!r}"})
             raise
         else:
+            if what != "list":  # which changes nothing
+                self.server.report(answer)
             self._answer(200, {"answer": answer})
 
     def _arguments(self, what: str) -> dict[str, Any]:
@@ -91,4 +99,4 @@ class _Handler(BaseHTTPRequestHandler):
         return "control"  # a unix socket's client has no address
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The rollout reports what it does."""
+        """What came of it is reported."""

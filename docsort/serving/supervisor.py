@@ -89,7 +89,7 @@ class Supervisor:
                 rollout.file.own()
             session = Session(self, run_dir, front, rollout)
             with (
-                controlled(run_dir.control, rollout),
+                controlled(run_dir.control, rollout, self.report),
                 ThreadPoolExecutor(1) as loader,
                 ThreadPoolExecutor(1) as looker,
             ):

@@ -25,6 +25,12 @@ class FakeRollout:
         self.is_done = True
         return "rolled back"
 
+    def canary(self, name: str, version: str, percent: int) -> str:
+        raise ServingError(f"{name} {version} is the default")
+
+    def list(self) -> list[dict[str, str]]:
+        return []
+
     def promote(self, name: str, version: str) -> str:
         raise BrokenPipeError("a child's pipe")
 
@@ -34,7 +40,7 @@ def test_a_broken_pipe_of_the_rollouts_own_is_told(
 ) -> None:
     path = tmp_path / "control"
     with (
-        controlled(path, cast(Rollout, FakeRollout())),
+        controlled(path, cast(Rollout, FakeRollout()), print),
         pytest.raises(ServingError, match="a child's pipe"),
     ):
         ask(path, "promote", name="tiny", version="2.0")
@@ -44,7 +50,7 @@ def test_a_broken_pipe_of_the_rollouts_own_is_told(
 def test_who_asked_has_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, rollout = tmp_path / "control", FakeRollout()
     body = b'{"name": "tiny"}'
-    with controlled(path, cast(Rollout, rollout)):
+    with controlled(path, cast(Rollout, rollout), print):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
             client.sendall(b"POST /rollback HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -53,3 +59,20 @@ def test_who_asked_has_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         rollout.may.set()
     assert rollout.is_done
     assert capsys.readouterr().err == ""
+
+
+def test_each_change_leaves_a_line(tmp_path: Path) -> None:
+    path, rollout, reports = tmp_path / "control", FakeRollout(), list[str]()
+    rollout.may.set()
+    with controlled(path, cast(Rollout, rollout), reports.append):
+        ask(path, "rollback", name="tiny")
+        ask(path, "list")
+        with pytest.raises(ServingError, match="is the default"):
+            ask(path, "canary", name="tiny", version="2.0", percent=10)
+        with pytest.raises(ServingError, match="a child's pipe"):
+            ask(path, "promote", name="tiny", version="2.0")
+    assert reports == [
+        "rolled back",
+        "canary is refused: tiny 2.0 is the default",
+        """promote failed: BrokenPipeError("a child's pipe")""",
+    ]
