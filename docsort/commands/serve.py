@@ -5,6 +5,7 @@ docsort serve model_store/NAME-1.0.mar     these
 """
 
 import argparse
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -52,7 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
             nonlocal is_moving
             is_moving = False
             status.stop()
-            for line in _ready_lines(settings.url, wanted):
+            for line in _ready_lines(settings.url, supervisor.wanted):
                 say(line)
 
         def report(line: str) -> None:
@@ -69,7 +70,7 @@ def _serve(options: argparse.Namespace) -> None:
     say("ended")
 
 
-def _ready_lines(url: str, wanted: "tuple[WantedModel, ...]") -> list[str]:
+def _ready_lines(url: str, wanted: "Sequence[WantedModel]") -> list[str]:
     lines = [f"ready    {url}"]
     for model in wanted:
         versions = ", ".join(version.version for version in model.versions)

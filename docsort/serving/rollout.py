@@ -24,7 +24,7 @@ from docsort.serving.standing import described, shares_of
 from docsort.serving.store import file_of, publish, staged
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel, WantedVersion, find_model
-from docsort.serving.wanted import WantedFile, read_version, version_of
+from docsort.serving.wanted import WANTED, WantedFile, read_version, read_wanted, version_of
 from docsort.serving.watch import Watch
 
 _POLL_S = 0.1
@@ -167,6 +167,16 @@ class Rollout:
         """Have changes that wait give up."""
         self.suspend()
         self._ending.set()
+
+    def take_over(self) -> Sequence[WantedModel]:
+        """Own the store's wanted state, and follow what its last owner made of it until it ended.
+
+        Raises ServingError.
+        """
+        self.file.own()
+        if (self._settings.store / WANTED).exists():
+            self._wanted = read_wanted(self._settings.store)
+        return self._wanted
 
     def remember(self) -> None:
         """Write down what is wanted. Raises ServingError."""

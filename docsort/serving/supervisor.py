@@ -86,7 +86,7 @@ class Supervisor:
             front = self._front(run_dir)
             rollout = Rollout(self.settings, run_dir, front, self.wanted, self.report)
             if self.remembers:
-                rollout.file.own()
+                self.wanted = rollout.take_over()
             session = Session(self, run_dir, front, rollout)
             with (
                 controlled(run_dir.control, rollout, self.report),

@@ -1,6 +1,7 @@
 """The supervisor's order of things, where no TorchServe is needed to see it."""
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,11 +14,14 @@ from docsort.core.errors import ServingError
 from docsort.serving.child import Child
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
+from docsort.serving.mar import read_archive
 from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.supervisor import Programs, Session, StopRequested, Supervisor
 from docsort.serving.torchserve import TorchServeApi
+from docsort.serving.versions import WantedModel
+from docsort.serving.wanted import find_wanted, read_wanted, wanted_from, write_wanted
 from docsort.serving.watch import Watch
 
 
@@ -75,3 +79,26 @@ def test_a_canary_that_hangs_keeps_nobody_from_the_defaults(
     with ThreadPoolExecutor(1) as looker, pytest.raises(StopRequested):
         session._follow(watch, looker)
     assert looks.count(True) == 3
+
+
+def test_what_the_last_supervisor_changed_as_it_ended_is_followed(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(shutil.copytree(store, tmp_path / "store"))
+    (tiny,) = wanted_from([read_archive(own / f"tiny-{v}.mar") for v in ("1.0", "2.0")])
+    write_wanted(own, [WantedModel("tiny", "1.0", tiny.versions)])
+    settings = ServeSettings(own, tmp_path / "run", nginx="external")
+    programs = Programs("", None, tmp_path)
+    wanted = find_wanted(own, [])
+    supervisor = Supervisor(settings, wanted, programs, print, lambda: None, remembers=True)
+    promoted = (WantedModel("tiny", "2.0", tiny.versions, previous="1.0"),)
+    write_wanted(own, promoted)  # while the run directory was waited for
+
+    def serve(session: Session, *executors: object) -> None:
+        session.rollout.remember()
+        raise StopRequested
+
+    monkeypatch.setattr(Session, "serve", serve)
+    supervisor.run(keep_run_dir=False)
+    assert tuple(supervisor.wanted) == promoted
+    assert read_wanted(own) == promoted
