@@ -276,6 +276,7 @@ class Rollout:
     def _drain(self, name: str, version: str) -> None:
         """Wait until every request that has reached a version has its answer.
 
+        Not for one that Nginx still reads, which no status names: see docs/versions.md.
         TorchServe counts those that wait, not those of the batch being scored; that has its answer
         within the response timeout. After ``answer_timeout_s`` no client waits any longer.
         """
