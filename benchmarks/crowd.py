@@ -1,19 +1,18 @@
 """Clients that never stop asking, and remember what each answer was. Knows no server's insides."""
 
+import json
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-
-import httpx
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 DOCUMENT = "the profit of the bank, a player and the goal in the match " * 4
 _HEADERS = {"Content-Type": "text/plain"}
-# What a client sees when a server closes an idle connection while it sends a request on it: not a
-# byte of an answer. HTTP lets servers do so at any time, and clients send again (RFC 9112, 9.3.1).
-_CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 @dataclass(frozen=True)
@@ -62,23 +61,49 @@ class Crowd:
         )
 
     def _ask_on(self) -> None:
-        with httpx.Client(timeout=60) as client:
+        url = urlsplit(self.url)
+        with closing(HTTPConnection(url.netloc, timeout=60)) as connection:
             while not self._over.is_set():
                 began_s = time.monotonic()
-                outcome, is_failure = self._ask(client)
+                outcome, is_failure = self._ask(connection, url.path)
                 self.answers.append(Answer(began_s, time.monotonic(), outcome, is_failure))
                 if is_failure:
                     time.sleep(0.1)  # a refused connection costs nothing: no storm of them
 
-    def _ask(self, client: httpx.Client) -> tuple[str, bool]:
+    def _ask(self, connection: HTTPConnection, path: str) -> tuple[str, bool]:
         try:
             try:
-                answer = client.post(self.url, content=DOCUMENT, headers=_HEADERS)
-            except _CLOSED:
+                status, body = _post(connection, path)
+            except ClosedWhileIdleError:
                 self.num_sent_again += 1
-                answer = client.post(self.url, content=DOCUMENT, headers=_HEADERS)
-            if answer.status_code == 200:
-                return str(answer.json()["model"]["version"]), False
-            return f"{answer.status_code} {answer.json()['error']['type']}", True
-        except (httpx.TransportError, ValueError, KeyError) as error:
+                status, body = _post(connection, path)
+            if status == 200:
+                return str(json.loads(body)["model"]["version"]), False
+            return f"{status} {json.loads(body)['error']['type']}", True
+        except (OSError, HTTPException, ValueError, KeyError) as error:
+            connection.close()
             return type(error).__name__, True
+
+
+class ClosedWhileIdleError(Exception):
+    """Not a byte of an answer came on a connection that had been used before.
+
+    HTTP lets a server close an idle connection just as a request is sent on it, and clients send
+    that again (RFC 9112, 9.3.1). Whatever else breaks is a lost request.
+    """
+
+
+def _post(connection: HTTPConnection, path: str) -> tuple[int, bytes]:
+    """The answer's status and its whole body, on the connection's socket or on a new one."""
+    is_fresh = connection.sock is None
+    try:
+        connection.request("POST", path, DOCUMENT, _HEADERS)
+        if not connection.sock.recv(1, socket.MSG_PEEK):
+            raise ConnectionAbortedError
+    except ConnectionError as error:
+        connection.close()
+        if is_fresh:
+            raise
+        raise ClosedWhileIdleError from error
+    answer = connection.getresponse()
+    return answer.status, answer.read()

@@ -81,7 +81,7 @@ def _limits(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Tria
 
     slow = limits.slow_clients(server.target, arguments.slow_clients, seconds=30)
     outcome = f"{slow.num_let_go} let go within {slow.seconds:.0f} s; {slow.neighbour}"
-    yield Trial("6", f"{slow.num} slow clients", outcome, slow.neighbour.held)
+    yield Trial("6", f"{slow.num} slow clients", outcome, slow.held)
 
     burst = limits.burst(server.target, seconds=10, text=BURST_TEXT)
     ends = ", ".join(f"{num} answered {status}" for status, num in sorted(burst.statuses.items()))

@@ -50,6 +50,11 @@ class Slow:
     seconds: float
     neighbour: Neighbour
 
+    @property
+    def held(self) -> bool:
+        """A third sends bytes of a body, which are waited for; the others must be let go."""
+        return 3 * self.num_let_go >= 2 * self.num and self.neighbour.held
+
 
 def slow_clients(target: Target, num: int, seconds: float) -> Slow:
     """A third says nothing, a third sends headers, a third a body, a byte a second each."""

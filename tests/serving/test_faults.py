@@ -74,6 +74,13 @@ def test_slow_clients_are_in_nobodys_way(target: Target) -> None:
     assert slow.neighbour.is_well, str(slow.neighbour)
 
 
+def test_slow_clients_that_are_not_let_go_would_be_found() -> None:
+    well = Neighbour([200], [0.01])
+    assert limits.Slow(500, 334, 30, well).held
+    assert not limits.Slow(500, 333, 30, well).held
+    assert not limits.Slow(500, 334, 30, Neighbour([503], [0.01])).held
+
+
 @pytest.fixture(scope="module")
 def small(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Room for few requests, for those with a key; version 1.0 and a copy that leaks."""

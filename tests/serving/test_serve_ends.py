@@ -3,15 +3,21 @@
 import json
 import os
 import signal
+import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from docsort.serving.child import group_members
+from docsort.serving.front import asked
 from docsort.serving.mar import read_archive
+from docsort.serving.run_dir import RunDir
 from docsort.serving.versions import WantedModel
 from docsort.serving.wanted import read_wanted, wanted_from, write_wanted
 from tests.serving.conftest import PLAIN, RunningServer, start_server
@@ -19,35 +25,51 @@ from tests.serving.conftest import PLAIN, RunningServer, start_server
 
 def test_ctrl_c_ends_all_and_answers_the_requests_in_flight(store: Path, tmp_path: Path) -> None:
     server = start_server(tmp_path, str(store / "tiny-1.0.mar"))
-    server.wait_until_ready()
-    groups = children_of(server.process.pid)
-    assert len(groups) == 2
-    statuses: list[int | str] = []
-
-    def ask_until_closed() -> None:
-        with httpx.Client(timeout=60) as client:
-            while True:
-                try:
-                    url = f"{server.url}/predictions/tiny"
-                    answer = client.post(url, content="a bank " * 500, headers=PLAIN)
-                    statuses.append(answer.status_code)
-                except httpx.ConnectError:
-                    return  # nobody listens any more: the only right end
-                except httpx.TransportError as error:
-                    statuses.append(repr(error))
-                    return
-
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask_until_closed) for _ in range(4)]
-        while len(statuses) < 8:
-            assert server.process.poll() is None
-        assert server.stop(signal.SIGINT) == 0
-        for future in asking:
-            future.result()
-    assert {status for status in statuses if isinstance(status, int)} == {200}
+    try:
+        server.wait_until_ready()
+        groups = children_of(server.process.pid)
+        assert len(groups) == 2
+        half = b"a bank " * 250
+        address = urlsplit(server.url).netloc
+        in_flight = [HTTPConnection(address, timeout=60) for _ in range(4)]
+        for connection in in_flight:
+            connection.putrequest("POST", "/predictions/tiny")
+            for name, value in {**PLAIN, "Content-Length": str(2 * len(half))}.items():
+                connection.putheader(name, value)
+            connection.endheaders(half)
+        # begun by Nginx, as is the question that tells so
+        front = RunDir(server.run_dir, -1).front
+        wait_until(server, lambda: "Writing: 5 " in (asked(front, "/status") or ""))
+        server.process.send_signal(signal.SIGINT)
+        wait_until(server, lambda: is_refused(address))
+        for connection in in_flight:
+            with closing(connection):
+                connection.send(half)
+                answer = connection.getresponse()
+                assert answer.status == 200
+                assert json.loads(answer.read())["model"]["version"] == "1.0"
+    finally:
+        assert server.stop() == 0
     assert [group_members(group) for group in groups] == [[], []]
     assert not list(server.run_dir.rglob("*.sock"))
     assert server.output.read_text().splitlines()[-1] == "ended"
+
+
+def wait_until(server: RunningServer, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert server.process.poll() is None, server.output.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_refused(address: str) -> bool:
+    host, _, port = address.partition(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def children_of(pid: int) -> list[int]:
