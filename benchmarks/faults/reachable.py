@@ -1,13 +1,15 @@
 """Fault 8: what can be reached from outside, when all of TorchServe's API is tried on our port.
 
-Paths are sent as they stand, so that encoded and climbing ones arrive; each must be refused by our
-own JSON, or be the very answer of one of the contract's own paths.
+Paths are sent as they stand, so that encoded and climbing ones arrive, each with a document, which
+Nginx would pass on; each must be refused by our own JSON, or be the very answer of one of the
+contract's own paths.
 """
 
 import http.client
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from benchmarks.faults.target import Target
 
@@ -23,6 +25,8 @@ wfpredict/x invocations v1/models/{model}:predict v1/models/{model} v2 v2/health
 v2/models/{model}/infer system/version gatekeeper errors/busy.json page.html web/page.html
 nginx.conf key_file.json
 """.split()  # noqa: SIM905
+_ORIGIN = "http://torchserve"
+_DOCUMENT = b"bank"
 CONTRACT = ("/", "/livez", "/readyz", "/openapi.json")
 
 
@@ -39,17 +43,18 @@ class Reached:
         return not self.findings and self.same_models
 
 
-def walk(target: Target, every: int = 1) -> Reached:
-    """Try all of it, or each ``every``-th; then see that nothing has changed."""
+def walk(target: Target) -> Reached:
+    """Try all of it; then see that nothing has changed."""
     workers = target.workers()
-    allowed = {_ask(target, "GET", path)[1] for path in CONTRACT}
+    prediction = f"/predictions/{target.model}"
+    pages = {_ask(target, "GET", path)[1] for path in CONTRACT}
+    predicted = {_ask(target, "POST", prediction)[1]}
     findings, num = [], 0
-    for number, (method, path) in enumerate(_requests(target)):
-        if number % every:
-            continue
+    for method, path in _requests(target):
         num += 1
         status, body = _ask(target, method, path)
-        if not _is_ours(status, body, method, allowed):
+        asks_model = method == "POST" and _resolved(path) == prediction
+        if not _is_ours(status, body, method, predicted if asks_model else pages):
             findings.append(f"{method} {path!r}: {status} {body[:80]!r}")
     return Reached(num, findings, target.workers() == workers)
 
@@ -59,8 +64,7 @@ def _requests(target: Target) -> Iterator[tuple[str, str]]:
         path = each.format(model=target.model, version=target.version)
         for variant in _variants(path):
             for method in METHODS:
-                if (method, variant.partition("?")[0]) != ("POST", f"/predictions/{target.model}"):
-                    yield method, variant
+                yield method, variant
 
 
 def _variants(path: str) -> Iterator[str]:
@@ -74,19 +78,31 @@ def _variants(path: str) -> Iterator[str]:
     yield "/" + "".join(f"%25{ord(c):02x}" if c.isalpha() else c for c in path)
     yield "/" + path.replace("/", "%2f") + "%00"
     yield "/" + path.replace("/", "\\")
-    yield "http://torchserve/" + path
+    yield f"{_ORIGIN}/{path}"
     for prefix in ("predictions", "livez", "predictions/x"):
         for climb in ("..", "%2e%2e", ".%2e", "..;", "%252e%252e", "..%2f..", "..%5c"):
             yield f"/{prefix}/{climb}/{path}"
     yield f"/predictions/x%20HTTP/1.1%0d%0aHost:%20y%0d%0a%0d%0aGET%20/{path}"
 
 
+def _resolved(path: str) -> str:
+    """The path that is meant, as Nginx reads one: decoded once, without steps up and down."""
+    parts: list[str] = []
+    for part in unquote(path.removeprefix(_ORIGIN).partition("?")[0]).split("/")[1:]:
+        if part == "..":
+            del parts[-1:]
+        elif part != ".":
+            parts.append(part)
+    return "/" + "/".join(parts)
+
+
 def _ask(target: Target, method: str, path: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(*target.address, timeout=60)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
-        connection.putheader("Content-Length", "0")
-        connection.endheaders()
+        for name, value in {**target.headers(), "Content-Length": str(len(_DOCUMENT))}.items():
+            connection.putheader(name, value)
+        connection.endheaders(_DOCUMENT)
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -97,7 +113,7 @@ def _is_ours(status: int, body: bytes, method: str, allowed: set[bytes]) -> bool
     if method == "HEAD":
         return status == 200 or 400 <= status < 500  # which of the two its GET tells
     if status == 200:
-        return method == "GET" and body in allowed
+        return method in ("GET", "POST") and body in allowed
     try:
         error = json.loads(body)["error"]
         return 400 <= status < 500 and error["code"] == status and "type" in error
