@@ -1,4 +1,4 @@
-"""The machine's programs that serving needs, Java and Nginx, and whether its port is free.
+"""The machine's programs that serving needs, Java and Nginx, and whether a port is free.
 
 All is looked at before anything is started; each error names the Debian package to install.
 """
@@ -66,8 +66,8 @@ def find_torchserve() -> Path:
     return package.parent
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise ServingError unless the address can be listened on now."""
+def check_port(option: str, host: str, port: int) -> None:
+    """Raise ServingError, which names the port's option, unless it can be listened on now."""
     family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As Nginx sets it: connections that linger from the last run are no hindrance.
@@ -77,8 +77,8 @@ def check_port(host: str, port: int) -> None:
             probe.listen(1)
         except OSError as error:
             raise ServingError(
-                f"--host {host} --port {port} cannot be used ({error.strerror}); stop what listens "
-                "there, or choose another port"
+                f"{option} {port} cannot be used on {host} ({error.strerror}); stop what listens "
+                "there, or choose another port or address"
             ) from error
 
 

@@ -22,6 +22,9 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
 # Of a version's queue, whose bodies may all be the largest: half of Java's heap (torchserve.py).
 # TorchServe ends when that is full.
 MAX_WAITING_BYTES = 256 << 20
+# Of one Nginx: three sockets to listen on and its master's channel (it refuses fewer than 4), and
+# three of each prediction, the client's, the gatekeeper's and TorchServe's.
+MIN_CONNECTIONS = 16
 _AT_LEAST_ONE = (
     "workers",
     "batch_size",
@@ -29,7 +32,6 @@ _AT_LEAST_ONE = (
     "queue_size",
     "max_body_bytes",
     "max_archive_bytes",
-    "max_connections",
     "client_connections",
     "client_timeout_s",
 )
@@ -138,9 +140,14 @@ class ServeSettings:
         self._check("max_header_bytes", self.max_header_bytes >= 1024, "1024 or more")
         self._check("nginx", self.nginx in ("own", "external"), "own or external")
         self._check("port", 0 < self.port < 65536, "1 to 65535")
-        management = 0 <= self.management_port < 65536 and self.management_port != self.port
-        self._check("management_port", management, "0, or 1 to 65535 other than --port")
-        self._check("metrics_port", 0 <= self.metrics_port < 65536, "0 to 65535")
+        taken = {self.port}
+        for name in ("management_port", "metrics_port"):
+            port = getattr(self, name)
+            accepted = "0, or 1 to 65535 and no other port of this server's"
+            self._check(name, port == 0 or (0 < port < 65536 and port not in taken), accepted)
+            taken.add(port)
+        enough = self.max_connections >= MIN_CONNECTIONS
+        self._check("max_connections", enough, f"{MIN_CONNECTIONS} or more")
         for name in ("host", "metrics_host"):
             accepted = "an IP address, such as 127.0.0.1 or 0.0.0.0"
             self._check(name, _is_address(getattr(self, name)), accepted)

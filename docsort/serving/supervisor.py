@@ -238,10 +238,14 @@ class Session:
 
 def prepare(settings: ServeSettings) -> Programs:
     """Find what serving needs, before anything is started. Raises ServingError."""
+    if settings.management_port:
+        check_port("--management-port", "127.0.0.1", settings.management_port)
     if settings.nginx == "external":
         return Programs(find_java(), None, find_torchserve())
     programs = Programs(find_java(), find_nginx(), find_torchserve())
-    check_port(settings.host, settings.port)
+    check_port("--port", settings.host, settings.port)
+    if settings.metrics_port:
+        check_port("--metrics-port", settings.metrics_host, settings.metrics_port)
     return programs
 
 

@@ -74,14 +74,14 @@ def test_a_taken_port() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ServingError, match=f"--port {port} cannot be used"):
-            check_port("127.0.0.1", port)
+        with pytest.raises(ServingError, match=f"--port {port} cannot be used on 127.0.0.1"):
+            check_port("--port", "127.0.0.1", port)
 
 
 def test_a_free_port_and_an_address_that_is_not_ours() -> None:
-    check_port("127.0.0.1", free_port())
-    with pytest.raises(ServingError, match=r"--host 192\.0\.2\.1"):
-        check_port("192.0.2.1", free_port())
+    check_port("--port", "127.0.0.1", free_port())
+    with pytest.raises(ServingError, match=r"--metrics-port \d+ cannot be used on 192\.0\.2\.1"):
+        check_port("--metrics-port", "192.0.2.1", free_port())
 
 
 def test_socket_paths_up_to_the_kernels_limit() -> None:

@@ -17,13 +17,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-def test_a_taken_port(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+@pytest.mark.parametrize("option", ["--port", "--metrics-port", "--management-port"])
+def test_a_taken_port(capsys: pytest.CaptureFixture[str], store: Path, option: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        said = refused(capsys, "--port", port, "--store", str(store))
-    assert f"docsort serve: --host 127.0.0.1 --port {port} cannot be used" in said
+        ports = {"--port": str(free_port()), option: port}
+        given = [word for pair in ports.items() for word in pair]
+        said = refused(capsys, *given, "--store", str(store))
+    assert f"docsort serve: {option} {port} cannot be used on 127.0.0.1" in said
 
 
 @pytest.mark.parametrize(

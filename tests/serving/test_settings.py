@@ -12,7 +12,13 @@ import yaml
 from docsort.commands import serve
 from docsort.core.errors import ConfigError
 from docsort.serving import torchserve
-from docsort.serving.settings import MAX_WAITING_BYTES, ServeSettings, default_run_dir
+from docsort.serving.settings import (
+    DEFAULT_PORT,
+    MAX_WAITING_BYTES,
+    MIN_CONNECTIONS,
+    ServeSettings,
+    default_run_dir,
+)
 
 ROOT = Path(__file__).parents[2]
 STORE, RUN_DIR = Path("store"), Path("/tmp/run")
@@ -29,12 +35,15 @@ STORE, RUN_DIR = Path("store"), Path("/tmp/run")
         ("batch_delay_ms", 0),
         ("max_body_bytes", 0),
         ("max_header_bytes", 1023),
-        ("max_connections", 0),
+        ("max_connections", MIN_CONNECTIONS - 1),
         ("client_connections", 0),
         ("client_timeout_s", 0),
         ("rate_per_s", -1),
         ("max_access_log_bytes", -1),
         ("metrics_port", 65536),
+        ("metrics_port", DEFAULT_PORT),
+        ("management_port", DEFAULT_PORT),
+        ("management_port", -1),
         ("metrics_host", "localhost"),
         ("access_log", Path("/tmp/a b")),
         ("access_log", Path("relative.log")),
@@ -48,6 +57,12 @@ def test_refused(name: str, value: Any) -> None:
     option = "--" + name.replace("_", "-")
     with pytest.raises(ConfigError, match=f"{option} .* is not accepted; it must be"):
         ServeSettings(**{"store": STORE, "run_dir": RUN_DIR, name: value})
+
+
+def test_two_ports_that_are_one() -> None:
+    ServeSettings(STORE, RUN_DIR, management_port=8081, metrics_port=8082)
+    with pytest.raises(ConfigError, match=r"--metrics-port 8081 is not accepted.* no other port"):
+        ServeSettings(STORE, RUN_DIR, management_port=8081, metrics_port=8081)
 
 
 def test_bodies_that_wait_must_have_room_in_torchserves_memory() -> None:

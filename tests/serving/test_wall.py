@@ -26,7 +26,7 @@ from docsort.serving.keys import add_key, remove_key
 from docsort.serving.nginx import end_nginx, start_nginx, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
-from docsort.serving.settings import ServeSettings
+from docsort.serving.settings import MIN_CONNECTIONS, ServeSettings
 from tests.serving.conftest import PLAIN, free_port, make_certificate
 
 PATH = "/predictions/tiny"
@@ -369,6 +369,19 @@ def test_the_log_is_opened_anew_on_usr1(open_wall: Open) -> None:
         time.sleep(0.01)
     httpx.get(wall.url + "/readyz")
     assert [line["path"] for line in wall.log(1)] == ["/readyz"]
+
+
+def test_the_fewest_connections_that_are_accepted_serve(open_wall: Open, tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys.txt", "alice")
+    wall = open_wall(
+        max_connections=MIN_CONNECTIONS, metrics_port=free_port(), api_keys=tmp_path / "keys.txt"
+    )
+    with gatekeeper(wall.run_dir.gatekeeper, wall.settings.api_keys, lambda line: None):
+        for _ in range(20):
+            # past the gatekeeper; no TorchServe is there
+            answer = wall.ask(**{"X-Api-Key": key})
+            assert answer.json()["error"]["type"] == "unavailable"
+    assert "worker_connections" not in wall.run_dir.nginx_log.read_text()
 
 
 def test_a_crowd_of_silent_connections_leaves_room(open_wall: Open) -> None:
