@@ -13,7 +13,7 @@ from benchmarks.serving.summary import summarise
 from benchmarks.serving.systems import HOST, Running
 
 _ROOT = Path(__file__).resolve().parents[2]
-# An open loop opens as many as it needs, up to what docsort lets one address have under way.
+# An open loop opens as many as it needs, up to so many.
 OPEN_CONNECTIONS = 256
 
 

@@ -88,7 +88,10 @@ class ServeSettings:
     max_body_bytes: int = _setting(1 << 20, "bytes of a request's body, at most")
     max_header_bytes: int = _setting(8192, "bytes of one header, and of the path, at most")
     max_connections: int = _setting(1024, "open connections in all, TorchServe's included")
-    client_connections: int = _setting(256, "predictions under way for one address, at most")
+    # Fewer than queue_size, so that no address alone shuts the others out.
+    client_connections: int = _setting(
+        80, "predictions under way for one address, at most; under the queue's size, or it fills it"
+    )
     rate_per_s: int = _setting(0, "predictions a second for one address; 0: no limit")
     rate_burst: int = _setting(64, "predictions over the rate that an address may send at once")
     client_timeout_s: int = _setting(10, "seconds that a client may send or take nothing")

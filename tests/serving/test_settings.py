@@ -74,6 +74,11 @@ def test_bodies_that_wait_must_have_room_in_torchserves_memory() -> None:
     assert int(torchserve._HEAP.removesuffix("m")) << 20 >= 2 * MAX_WAITING_BYTES
 
 
+def test_one_address_alone_cannot_fill_a_queue() -> None:
+    settings = ServeSettings(STORE, RUN_DIR)
+    assert settings.client_connections < settings.queue_size
+
+
 def test_composes_nginx_has_room_for_the_largest_bodies_of_all_connections() -> None:
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     settings = ServeSettings(STORE, RUN_DIR)
