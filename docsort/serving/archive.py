@@ -17,6 +17,7 @@ import docsort
 from docsort.core.bundle import MANIFEST as BUNDLE_MANIFEST
 from docsort.core.bundle import Bundle, read_bundle, verify_files
 from docsort.core.errors import ArchiveError
+from docsort.serving import leftovers
 from docsort.serving.mar import (
     HANDLER,
     MANIFEST,
@@ -27,6 +28,7 @@ from docsort.serving.mar import (
 from docsort.serving.prove import prove
 from docsort.serving.store import file_of, is_published, publish
 
+_SCRATCH = ".archive-"
 _ARCHIVER = "model_archiver"  # torch-model-archiver's package
 _CREATED_ON = "01/01/1980 00:00:00"  # the archiver's format
 
@@ -57,8 +59,12 @@ def build_archive(bundle: str | Path, name: str | None, version: str, store: str
     check_name("--version", version)
     target = file_of(Path(store), name, version)
     target.parent.mkdir(parents=True, exist_ok=True)
+    leftovers.clear(target.parent, _SCRATCH)  # of killed runs, up to four times the model each
     # In the store, so that publishing is a rename within one file system.
-    with tempfile.TemporaryDirectory(prefix=".archive-", dir=target.parent) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=target.parent) as folder,
+        leftovers.held(Path(folder)),
+    ):
         scratch = Path(folder)
         candidate = scratch / target.name
         write_mar(_stage(source, name, version, scratch), candidate)

@@ -4,19 +4,18 @@ Knows no model: what the bytes hold is checked when they are served. Imports not
 the image that has a network and credentials has little else.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from docsort.core.errors import ArchiveError, ConfigError
 from docsort.core.hashing import file_sha256
+from docsort.serving import leftovers
 
 SCHEMES = ("file", "https", "s3")
 _BLOCK_BYTES = 1 << 20
@@ -64,7 +63,7 @@ def fetch(
     if not _SHA256.match(sha256):
         raise ConfigError("MODEL_SHA256 must be the archive's SHA-256, 64 hexadecimal digits")
     target = store / name
-    _clear(store)
+    leftovers.clear(store, _PARTIAL)  # of killed fetches, up to an archive each
     if target.exists():
         if file_sha256(target) != sha256:
             raise ArchiveError(
@@ -114,17 +113,11 @@ def redacted(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _clear(store: Path) -> None:
-    """Remove what killed fetches left, up to an archive each; one that goes on holds its lock."""
-    for left in store.glob(f"{_PARTIAL}*"):
-        with suppress(OSError), left.open("r+b") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink()
-
-
 def _publish(url: str, sha256: str, target: Path, options: dict[str, Any], max_bytes: int) -> None:
-    with tempfile.NamedTemporaryFile(prefix=_PARTIAL, dir=target.parent) as partial:
-        fcntl.flock(partial, fcntl.LOCK_EX)
+    with (
+        tempfile.NamedTemporaryFile(prefix=_PARTIAL, dir=target.parent) as partial,
+        leftovers.held(Path(partial.name)),
+    ):
         found = _download(url, options, partial, max_bytes)
         if found != sha256:
             raise ArchiveError(

@@ -1,7 +1,12 @@
 """From a bundle to a published archive: complete, reproducible, proved, never overwritten."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,6 +19,7 @@ from docsort.core.errors import ArchiveError, BundleError
 from docsort.core.hashing import file_sha256
 from docsort.serving import archive as archive_module
 from docsort.serving.archive import build_archive
+from docsort.serving.leftovers import held
 from docsort.serving.mar import unpack_archive
 from docsort.serving.prove import prove
 
@@ -95,6 +101,27 @@ def test_a_published_version_never_changes(
         build_archive(other_bundle, None, "1.0", tmp_path)
     assert published.stat().st_mtime_ns == before
     assert [file.name for file in tmp_path.iterdir()] == ["tiny-1.0.mar"]
+
+
+@pytest.mark.usefixtures("unproved")
+def test_what_a_killed_run_left_is_removed_and_what_another_writes_is_not(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    verb = [sys.executable, "-m", "docsort", "archive", "--bundle", tiny_bundle, "--store", store]
+    killed = subprocess.Popen(verb, cwd=Path(__file__).parents[2], start_new_session=True)
+    while not os.listdir(store):
+        assert killed.poll() is None
+        time.sleep(0.001)
+    os.killpg(killed.pid, signal.SIGKILL)  # and what it has started
+    killed.wait(60)
+    (left,) = os.listdir(store)
+    assert left.startswith(".archive-")
+    (store / ".archive-now").mkdir()
+    with held(store / ".archive-now"):
+        build_archive(tiny_bundle, None, "1.0", store)
+    assert sorted(os.listdir(store)) == [".archive-now", "tiny-1.0.mar"]
 
 
 def test_a_truncated_bundle(tiny_bundle_copy: Path, tmp_path: Path) -> None:
