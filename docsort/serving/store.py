@@ -88,10 +88,20 @@ def clear_staging(store: Path) -> None:
 
 
 def is_published(candidate: Path, target: Path) -> bool:
-    """Whether the store has this archive already. Raises ArchiveError if it has another."""
+    """Whether the store has this archive already.
+
+    Raises ArchiveError if it has another, or one that cannot be read.
+    """
     if not target.exists():
         return False
-    if file_sha256(candidate) != file_sha256(target):
+    try:
+        published = file_sha256(target)
+    except OSError as error:
+        raise ArchiveError(
+            f"{target} is there already and cannot be read: {error.strerror}; let uid "
+            f"{os.getuid()} read it, or choose another --version"
+        ) from error
+    if file_sha256(candidate) != published:
         raise ArchiveError(
             f"{target} is there already and holds something else; a version never changes once it "
             "is published: choose another --version"
@@ -102,6 +112,7 @@ def is_published(candidate: Path, target: Path) -> bool:
 def publish(candidate: Path, target: Path) -> bool:
     """Whole or not at all, and never over another archive; whether it was not there before."""
     with full_disk_as_error(target), candidate.open("rb") as stream:
+        os.fchmod(stream.fileno(), 0o644)  # as a fetched one, whatever the umask says
         os.fsync(stream.fileno())
     try:
         with full_disk_as_error(target):

@@ -1,12 +1,14 @@
 """Which archives a store holds, and which of their versions is the newest."""
 
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from docsort.core.errors import ArchiveError
+from docsort.serving.mar import read_archive
 from docsort.serving.store import (
     archives_in,
     clear_staging,
@@ -70,6 +72,22 @@ def test_what_is_not_accepted_leaves_nothing(store: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     with staged(archive, tmp_path, 1 << 20, sha256.upper()):
         pass
+
+
+def test_what_is_published_may_be_read_by_all(store: Path, tmp_path: Path) -> None:
+    with staged(store / "tiny-1.0.mar", tmp_path, 1 << 20) as info:
+        publish(info.path, tmp_path / "tiny-1.0.mar")
+    assert stat.S_IMODE((tmp_path / "tiny-1.0.mar").stat().st_mode) == 0o644
+
+
+def test_a_version_that_is_there_and_cannot_be_read(store: Path, tmp_path: Path) -> None:
+    archive = store / "tiny-1.0.mar"
+    target = tmp_path / archive.name
+    target.mkdir()  # root could read any file
+    with pytest.raises(ArchiveError, match=r"is there already and cannot be read: Is a directory"):
+        publish(Path(shutil.copy(archive, tmp_path / "candidate")), target)
+    with pytest.raises(ArchiveError, match=r"tiny-1\.0\.mar cannot be read: Is a directory"):
+        read_archive(target)
 
 
 def test_a_version_that_is_there_with_other_bytes(store: Path, tmp_path: Path) -> None:
