@@ -4,18 +4,24 @@ A line is ``NAME SHA256-OF-THE-KEY``; ``#`` begins a comment. Keys are 256 rando
 making, so that a plain SHA-256 cannot be guessed back; passwords would need a slow hash.
 """
 
+import fcntl
 import hashlib
 import hmac
+import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from docsort.core.disk import write_whole
+from docsort.core.disk import full_disk_as_error, whole_file
 from docsort.core.errors import ConfigError
 from docsort.serving.mar import NAME, NAME_RULE
 
+_HEAD = "# docsort's API keys: names and SHA-256 of keys"
 _PREFIX = "docsort_"  # so that scanners for leaked secrets can know one
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -27,22 +33,29 @@ def hash_of(key: str) -> str:
 
 def add_key(file: Path, name: str) -> str:
     """Make a key, write its hash, return the key, which nothing remembers. Raises ConfigError."""
-    hashes = read_keys(file) if file.exists() else {}
     if not NAME.match(name):
         raise ConfigError(f"the key's name {name!r} is not accepted; it must be {NAME_RULE}")
-    if name in hashes:
-        raise ConfigError(f"{file} has a key named {name}; remove it first, or choose another name")
-    key = _PREFIX + secrets.token_urlsafe(32)
-    _write(file, {**hashes, name: hash_of(key)})
+    _make(file)
+    with _locked(file):
+        if name in read_keys(file):
+            raise ConfigError(
+                f"{file} has a key named {name}; remove it first, or choose another name"
+            )
+        key = _PREFIX + secrets.token_urlsafe(32)
+        lines = file.read_text(encoding="utf-8").splitlines() or [_HEAD]
+        _write(file, [*lines, f"{name} {hash_of(key)}"])
     return key
 
 
 def remove_key(file: Path, name: str) -> None:
     """Running servers refuse the key from their next request on. Raises ConfigError."""
-    hashes = read_keys(file)
-    if name not in hashes:
-        raise ConfigError(f"{file} has no key named {name}; it has {', '.join(hashes) or 'none'}")
-    _write(file, {other: kept for other, kept in hashes.items() if other != name})
+    with _locked(file):
+        hashes = read_keys(file)
+        if name not in hashes:
+            said = ", ".join(hashes) or "none"
+            raise ConfigError(f"{file} has no key named {name}; it has {said}")
+        lines = file.read_text(encoding="utf-8").splitlines()
+        _write(file, [line for line in lines if line.partition("#")[0].split()[:1] != [name]])
 
 
 def read_keys(file: Path) -> dict[str, str]:
@@ -50,10 +63,7 @@ def read_keys(file: Path) -> dict[str, str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"the API keys {file} cannot be read ({error}); `docsort keys add NAME --file {file}` "
-            "makes the file"
-        ) from error
+        raise _unreadable(file, error) from error
     hashes: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         content = line.partition("#")[0].split()
@@ -94,7 +104,52 @@ class KeyRing:
             self._read = state
 
 
-def _write(file: Path, hashes: dict[str, str]) -> None:
-    text = "".join(f"{name} {kept}\n" for name, kept in hashes.items())
-    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o644
-    write_whole(file, "# docsort's API keys: names and SHA-256 of keys\n" + text, mode)
+def _make(file: Path) -> None:
+    """An empty file that all may read, unless there is one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with full_disk_as_error(file), suppress(FileExistsError), file.open("xb") as made:
+        os.fchmod(made.fileno(), 0o644)  # whatever the umask says
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Let nobody else change the file while the block runs. Raises ConfigError."""
+    while True:
+        try:
+            stream = file.open("rb")
+        except OSError as error:
+            raise _unreadable(file, error) from error
+        with stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if _is_still(file, stream):
+                yield
+                return
+
+
+def _is_still(file: Path, stream: BinaryIO) -> bool:
+    """Whether it is what was opened: each change puts another file in its place."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _write(file: Path, lines: list[str]) -> None:
+    """Whoever could read the file before still can: a server that runs as another user."""
+    was = file.stat()
+    with whole_file(file, stat.S_IMODE(was.st_mode)) as stream:
+        try:
+            os.fchown(stream.fileno(), was.st_uid, was.st_gid)
+        except PermissionError as error:
+            raise ConfigError(
+                f"{file} would change its owner, uid {was.st_uid} and gid {was.st_gid}; run this "
+                "as that user, or as root"
+            ) from error
+        stream.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def _unreadable(file: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"the API keys {file} cannot be read ({error}); `docsort keys add NAME --file {file}` "
+        "makes the file"
+    )

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,53 @@ def test_the_files_mode_is_kept(file: Path) -> None:
     add_key(file, "bob")
     remove_key(file, "alice")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_files_owner_is_kept(file: Path) -> None:
+    add_key(file, "alice")
+    # root may give it to anyone, others to a group of theirs
+    owner = (
+        (12345, 54321)
+        if os.getuid() == 0
+        else (os.getuid(), max(os.getgroups(), default=os.getgid()))
+    )
+    os.chown(file, *owner)
+    file.chmod(0o640)
+    add_key(file, "bob")
+    remove_key(file, "alice")
+    said = file.stat()
+    assert (said.st_uid, said.st_gid, stat.S_IMODE(said.st_mode)) == (*owner, 0o640)
+
+
+def test_an_owner_that_cannot_be_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_key(file, "alice")
+    before = file.read_text()
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(ConfigError, match=r"would change its owner.*as that user, or as root"):
+        add_key(file, "bob")
+    assert file.read_text() == before
+    assert os.listdir(file.parent) == [file.name]
+
+
+def test_changes_at_once_all_count(file: Path) -> None:
+    names = [f"key-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda name: add_key(file, name), names))
+        assert read_keys(file) == {n: hash_of(k) for n, k in zip(names, keys, strict=True)}
+        list(pool.map(lambda name: remove_key(file, name), names[:-1]))
+    assert list(read_keys(file)) == names[-1:]
+
+
+def test_comments_stay(file: Path) -> None:
+    comments = ["# ours", "", f"alice {'a' * 64}  # until May"]
+    file.write_text("\n".join([*comments, f"bob {'b' * 64} # leaves"]))  # no final newline
+    carol = hash_of(add_key(file, "carol"))
+    remove_key(file, "bob")
+    assert file.read_text().splitlines() == [*comments, f"carol {carol}"]
 
 
 def test_a_hash_is_no_key(file: Path) -> None:
