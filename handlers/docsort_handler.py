@@ -10,10 +10,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -21,8 +22,8 @@ from docsort.core.answer_cache import SIZE_VARIABLE, AnswerCache
 from docsort.core.errors import RequestError
 from docsort.core.measures import Measure, measures_of
 from docsort.core.rest import ClassifyRequest, parse_request, render_answer, render_error
-from docsort.core.scorer import Prediction, Scorer
-from docsort.core.workload import TIMEOUT_VARIABLE, Deadline, cut_chunks
+from docsort.core.scorer import DocumentRead, Prediction, Scorer
+from docsort.core.workload import TIMEOUT_VARIABLE, Deadline, cut_documents, cut_texts
 
 _PHRASES = {
     200: "OK",
@@ -34,6 +35,8 @@ _PHRASES = {
     503: "Service Unavailable",
 }
 _LOG = logging.getLogger(__name__)
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 class DocsortHandler:
@@ -51,7 +54,7 @@ class DocsortHandler:
             raise RuntimeError(f"the bundle cannot be loaded: {error}") from error
         self._name = context.model_name
         self._version = context.manifest["model"]["modelVersion"]
-        # Half, since the chunk that is being scored when time runs out is still finished.
+        # Half, since the chunk that is being scored may take longer than it was predicted to.
         self._budget_s = float(os.environ.get(TIMEOUT_VARIABLE, "120")) / 2
         self._answers = AnswerCache(int(os.environ.get(SIZE_VARIABLE, "0")))
         self._metrics = _declared_metrics(context)
@@ -91,38 +94,74 @@ class DocsortHandler:
         refusal = _too_much() if alone else _busy()
         kept = self._answers.find(texts)
         outcomes: list[Prediction | RequestError] = [answer or refusal for answer in kept]
-        new = [index for index, answer in enumerate(kept) if answer is None]
+        new = {index: texts[index] for index, answer in enumerate(kept) if answer is None}
         deadline = Deadline(self._budget_s)
-        for number, chunk in enumerate(cut_chunks([len(texts[index]) for index in new])):
-            if number and deadline.has_passed:
-                _LOG.warning("a batch took too long; what was left of it is refused")
-                break
-            places = [new[place] for place in chunk]
-            for index, outcome in zip(
-                places, self._predict([texts[i] for i in places]), strict=True
-            ):
-                outcomes[index] = outcome
-                if isinstance(outcome, Prediction):
-                    self._answers.keep(texts[index], outcome)
+        chunks = cut_texts([len(text) for text in new.values()], deadline)
+        documents: dict[int, DocumentRead] = {}
+        for index, document in self._each(self._read, new, chunks, deadline):
+            if isinstance(document, RequestError):
+                outcomes[index] = document
+            else:
+                documents[index] = document
+        chunks = cut_documents([document.num_tokens for document in documents.values()], deadline)
+        for index, outcome in self._each(self._predict, documents, chunks, deadline):
+            outcomes[index] = outcome
+            if isinstance(outcome, Prediction):
+                self._answers.keep(texts[index], outcome)
+        if any(outcome is refusal for outcome in outcomes):
+            _LOG.warning("a batch took too long; what was left of it is refused")
         scored = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
         self._record(measures_of(scored, self._scorer.bundle))
         return outcomes
 
-    def _predict(self, texts: Sequence[str]) -> list[Prediction | RequestError]:
+    def _read(self, texts: Sequence[str]) -> list[DocumentRead]:
+        with self._timed("docsort_tokenize_seconds"):
+            return self._scorer.read(texts)
+
+    def _predict(self, documents: Sequence[DocumentRead]) -> list[Prediction]:
+        with self._timed("docsort_model_seconds"):
+            return self._scorer.predict(documents)
+
+    def _each(
+        self,
+        step: Callable[[Sequence[_In]], list[_Out]],
+        inputs: Mapping[int, _In],
+        chunks: Iterator[list[int]],
+        deadline: Deadline,
+    ) -> Iterator[tuple[int, _Out | RequestError]]:
+        """What a step makes of its inputs, chunk by chunk, each by its key."""
+        keys = list(inputs)
+        for chunk in chunks:
+            some = [keys[place] for place in chunk]
+            results = self._together_or_alone(step, [inputs[key] for key in some], deadline)
+            yield from zip(some, results, strict=False)  # results end early when time is up
+
+    def _together_or_alone(
+        self, step: Callable[[Sequence[_In]], list[_Out]], inputs: Sequence[_In], deadline: Deadline
+    ) -> Iterator[_Out | RequestError]:
+        """What a step makes of its inputs; where it fails on all, of each alone while time allows.
+
+        In place of what it fails on alone stands an error.
+        """
         try:
-            started = time.perf_counter()
-            documents = self._scorer.read(texts)
-            read = time.perf_counter()
-            predictions = self._scorer.predict(documents)
+            results: Sequence[_Out | RequestError] = step(inputs)
         except Exception as error:
-            if len(texts) > 1:
-                return [outcome for text in texts for outcome in self._predict([text])]
+            if len(inputs) > 1:
+                for one in inputs:
+                    if deadline.left_s <= 0:
+                        return
+                    yield from self._together_or_alone(step, [one], deadline)
+                return
             _LOG.error("scoring failed: %s", type(error).__name__)  # its message may hold text
-            return [_internal_error()]
-        tokenize_s, model_s = read - started, time.perf_counter() - read
-        times = [("docsort_tokenize_seconds", tokenize_s), ("docsort_model_seconds", model_s)]
-        self._record((name, seconds, ()) for name, seconds in times)
-        return list(predictions)
+            results = [_internal_error()]
+        yield from results
+
+    @contextmanager
+    def _timed(self, metric: str) -> Iterator[None]:
+        """Record the seconds that the block takes, unless it fails."""
+        started = time.perf_counter()
+        yield
+        self._record([(metric, time.perf_counter() - started, ())])
 
     def _render(
         self, request: ClassifyRequest, outcomes: Sequence[Prediction | RequestError]
@@ -141,7 +180,7 @@ class DocsortHandler:
             _LOG.error("the model gave a probability that is not a number")
             return _internal_error()
 
-    def _record(self, measures: Iterator[Measure]) -> None:
+    def _record(self, measures: Iterable[Measure]) -> None:
         for name, value, dimensions in measures:
             if name in self._metrics:
                 own = [*dimensions, self._name, self._version, "Model"]

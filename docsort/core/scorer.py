@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +27,23 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class DocumentsRead:
-    """What the models see of D documents.
+class DocumentRead:
+    """What the models see of one document.
 
     Attributes:
-        windows: of those that the encoder is asked about, in their order.
-        asked_D: bool, which those are.
-        receipts: one a document, D in all.
-        evidence_DC: fp32, the linear model's, where there is one.
+        windows: token ids of those that the encoder is asked about; none where it isn't asked.
+        receipt: what was read of it.
+        evidence_C: fp32, the linear model's, where there is one.
     """
 
-    windows: DocumentWindows
-    asked_D: torch.Tensor
-    receipts: tuple[Receipt, ...]
-    evidence_DC: torch.Tensor | None = None
+    windows: tuple[list[int], ...]
+    receipt: Receipt
+    evidence_C: torch.Tensor | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that the encoder computes, padding apart."""
+        return sum(map(len, self.windows))
 
 
 class Scorer:
@@ -98,51 +100,54 @@ class Scorer:
         """
         return self.predict(self.read(documents))
 
-    def read(self, documents: Sequence[str]) -> DocumentsRead:
+    def read(self, documents: Sequence[str]) -> list[DocumentRead]:
         """The first step of ``score``: all that is done with the documents' words."""
-        evidence_DC = None
-        if self._linear is not None and documents:
-            evidence_DC = self._linear.evidence(documents, self.task)
-        asked_D = self._asked(len(documents), evidence_DC)
-        asked = asked_D.tolist()
+        if self._linear is None or not documents:
+            evidence: list[torch.Tensor | None] = [None] * len(documents)
+        else:
+            evidence = list(self._linear.evidence(documents, self.task))
         token_ids = self._tokenizer.encode(documents)
-        windows = DocumentWindows.of(list(compress(token_ids, asked)), self._plan)
-        by_encoder = iter(windows.receipts)
-        receipts = tuple(
-            next(by_encoder) if is_asked else Receipt(len(ids), len(ids), 0, "linear")
-            for ids, is_asked in zip(token_ids, asked, strict=True)
-        )
-        return DocumentsRead(windows, asked_D, receipts, evidence_DC)
+        return [self._read(ids, own) for ids, own in zip(token_ids, evidence, strict=True)]
 
-    def predict(self, documents: DocumentsRead) -> list[Prediction]:
+    def predict(self, documents: Sequence[DocumentRead]) -> list[Prediction]:
         """The second step of ``score``: the windows through the encoder."""
         temperature = self.bundle.calibration.temperature
         rows = to_probabilities(self._logits(documents), self.task, temperature).numpy()
-        return [Prediction(row, seen) for row, seen in zip(rows, documents.receipts, strict=True)]
+        return [
+            Prediction(row, document.receipt) for row, document in zip(rows, documents, strict=True)
+        ]
 
     def logits(self, documents: Sequence[str]) -> tuple[torch.Tensor, tuple[Receipt, ...]]:
         """fp32 logits (D, C) on the CPU, before any temperature, and receipts."""
         read = self.read(documents)
-        return self._logits(read), read.receipts
+        return self._logits(read), tuple(document.receipt for document in read)
 
-    def _asked(self, num_documents: int, evidence_DC: torch.Tensor | None) -> torch.Tensor:
-        """Bool (D,): which documents the linear model isn't sure enough of to answer alone."""
+    def _read(self, token_ids: list[int], evidence_C: torch.Tensor | None) -> DocumentRead:
         cascade = self.bundle.calibration.cascade
-        if cascade is None or evidence_DC is None:
-            return torch.ones(num_documents, dtype=torch.bool)
-        return evidence_DC.amax(dim=1).exp() < cascade.threshold
+        if cascade and evidence_C is not None and evidence_C.max().exp() >= cascade.threshold:
+            receipt = Receipt(len(token_ids), len(token_ids), 0, "linear")
+            return DocumentRead((), receipt, evidence_C)
+        windows = DocumentWindows.of([token_ids], self._plan)
+        return DocumentRead(windows.token_ids, windows.receipts[0], evidence_C)
 
-    def _logits(self, documents: DocumentsRead) -> torch.Tensor:
+    def _logits(self, documents: Sequence[DocumentRead]) -> torch.Tensor:
         calibration = self.bundle.calibration
-        evidence_DC, asked_D = documents.evidence_DC, documents.asked_D
-        if evidence_DC is None:
-            logits_DC = torch.zeros(len(documents.receipts), len(self.labels))
-        else:
+        asked = [document for document in documents if document.windows]
+        asked_D = torch.tensor([bool(document.windows) for document in documents])
+        evidence = [d.evidence_C for d in documents if d.evidence_C is not None]
+        if evidence:
             weight_D = torch.where(asked_D, calibration.linear_weight, calibration.temperature)
-            logits_DC = weight_D[:, None] * evidence_DC
-        if documents.windows.num_documents:
+            logits_DC = weight_D[:, None] * torch.stack(evidence)
+        else:
+            logits_DC = torch.zeros(len(documents), len(self.labels))
+        if asked:
+            windows = DocumentWindows(
+                tuple(window for document in asked for window in document.windows),
+                tuple(d for d, document in enumerate(asked) for _ in document.windows),
+                tuple(document.receipt for document in asked),
+            )
             with torch.inference_mode():
-                logits_DC[asked_D] += self._classifier(documents.windows).cpu()
+                logits_DC[asked_D] += self._classifier(windows).cpu()
         return logits_DC
 
     def decide(self, probabilities_C: np.ndarray) -> list[str]:
