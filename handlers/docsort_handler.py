@@ -34,6 +34,9 @@ _PHRASES = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
+# Batches in a row that had a failure and after which a single word could not be scored either. Not
+# one, since memory of a GPU can be short for a moment.
+MAX_FAILED_PROBES = 3
 _LOG = logging.getLogger(__name__)
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -58,6 +61,7 @@ class DocsortHandler:
         self._budget_s = float(os.environ.get(TIMEOUT_VARIABLE, "120")) / 2
         self._answers = AnswerCache(int(os.environ.get(SIZE_VARIABLE, "0")))
         self._metrics = _declared_metrics(context)
+        self._failed_probes = 0
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """One JSON answer a request of TorchServe's batch, in its order."""
@@ -108,6 +112,8 @@ class DocsortHandler:
             outcomes[index] = outcome
             if isinstance(outcome, Prediction):
                 self._answers.keep(texts[index], outcome)
+        if any(_is_failure(outcome) for outcome in outcomes):
+            self._end_if_broken()
         if any(outcome is refusal for outcome in outcomes):
             _LOG.warning("a batch took too long; what was left of it is refused")
         scored = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
@@ -155,6 +161,23 @@ class DocsortHandler:
             _LOG.error("scoring failed: %s", type(error).__name__)  # its message may hold text
             results = [_internal_error()]
         yield from results
+
+    def _end_if_broken(self) -> None:
+        """End this worker if it fails on everything, as after an error of CUDA.
+
+        It would stay, and be taken for ready; TorchServe starts another one. Whoever sends a
+        document that the model fails on has a word scored beside it, and ends nothing.
+        """
+        try:
+            self._scorer.probe()
+        except Exception as error:
+            self._failed_probes += 1
+            _LOG.error("scoring a single word failed: %s", type(error).__name__)
+            if self._failed_probes >= MAX_FAILED_PROBES:
+                _LOG.critical("this worker fails on everything: it ends, for another to be started")
+                os._exit(1)  # without the clean-up of what is broken
+        else:
+            self._failed_probes = 0
 
     @contextmanager
     def _timed(self, metric: str) -> Iterator[None]:
@@ -223,6 +246,10 @@ def _to_json(content: Any) -> bytes:
 
 def _internal_error() -> RequestError:
     return RequestError(500, "internal", "the model failed on this request")
+
+
+def _is_failure(outcome: Prediction | RequestError) -> bool:
+    return isinstance(outcome, RequestError) and outcome.status == 500
 
 
 def _busy() -> RequestError:

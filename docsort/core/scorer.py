@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from docsort.core.packed import pack_linear_layers
 from docsort.core.probabilities import Task, decide, to_probabilities
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, Receipt
+
+_PROBE = "document"
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,15 @@ class Scorer:
         return [
             Prediction(row, document.receipt) for row, document in zip(rows, documents, strict=True)
         ]
+
+    def probe(self) -> None:
+        """Score a word by all that there is, whatever the linear model is sure of.
+
+        Raises whatever scoring raises where it is broken, for every document alike.
+        """
+        (document,) = self.read([_PROBE])
+        windows = DocumentWindows.of(self._tokenizer.encode([_PROBE]), self._plan)
+        self.predict([replace(document, windows=windows.token_ids)])
 
     def logits(self, documents: Sequence[str]) -> tuple[torch.Tensor, tuple[Receipt, ...]]:
         """fp32 logits (D, C) on the CPU, before any temperature, and receipts."""

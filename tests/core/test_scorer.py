@@ -13,7 +13,7 @@ from docsort.core.bundle import Bundle, Calibration, Cascade, load_model
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import load_pretrained
 from docsort.core.scorer import Scorer
-from docsort.core.windows import Receipt
+from docsort.core.windows import DocumentWindows, Receipt
 from docsort.data.baseline import LinearBaseline
 
 SHORT = "the profit of the bank"
@@ -116,6 +116,27 @@ def test_the_linear_model_answers_alone_what_it_is_sure_of(tiny_bundle: Path) ->
         if by[d] == "linear":
             tokens = prediction.receipt.tokens
             assert prediction.receipt == Receipt(tokens, tokens, 0, "linear")
+
+
+def test_a_probe_asks_the_encoder_though_the_linear_model_is_sure(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Scorer.load(tiny_bundle)
+    classifier, tokenizer = load_model(plain.bundle)
+    linear = LinearBaseline.fit(["a", "b", "c"], list(plain.labels), plain.labels, plain.task)
+    calibration = Calibration(cascade=Cascade(1e-9, 0.01, 0.95, 100, 0.5))
+    manifest = replace(plain.bundle.manifest, calibration=calibration)
+    bundle = Bundle(tiny_bundle, manifest, {})
+    scorer = Scorer(bundle, classifier, tokenizer, linear.exported())
+    scorer.probe()
+
+    def broken(windows: DocumentWindows) -> torch.Tensor:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(classifier, "embed", broken)
+    assert scorer.score(["document"])[0].receipt.answered_by == "linear"
+    with pytest.raises(RuntimeError, match="broken"):
+        scorer.probe()
 
 
 def test_no_documents_no_predictions(tiny_bundle: Path) -> None:

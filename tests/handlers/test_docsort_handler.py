@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from docsort.core import workload
 from docsort.core.answer_cache import SIZE_VARIABLE
+from docsort.core.classifier import DocumentClassifier
 from docsort.core.golden import read_golden
 from docsort.core.scorer import DocumentRead, Prediction, Scorer
+from docsort.core.windows import DocumentWindows
 from docsort.core.workload import MAX_CHARACTERS
 from docsort.serving.mar import HANDLER
 from handlers import docsort_handler
-from handlers.docsort_handler import DocsortHandler
+from handlers.docsort_handler import MAX_FAILED_PROBES, DocsortHandler
 
 PLAIN, JSON = "text/plain", "application/json"
 # What stands in Content-Type, and whether it is accepted; by Nginx before the handler just so.
@@ -196,6 +199,59 @@ def test_a_document_that_the_model_fails_on_fails_alone_and_is_not_logged(
     }
     assert "poison" not in caplog.text
     assert capfd.readouterr().out == ""  # TorchServe's control channel
+
+
+class Ended(BaseException):
+    """The worker's process ended."""
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """While it holds anything, the encoder fails on every document."""
+    broken: list[bool] = []
+    embed = DocumentClassifier.embed
+
+    def failing(classifier: DocumentClassifier, windows: DocumentWindows) -> torch.Tensor:
+        if broken:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return embed(classifier, windows)
+
+    def end(status: int) -> None:
+        raise Ended
+
+    monkeypatch.setattr(DocumentClassifier, "embed", failing)
+    monkeypatch.setattr(docsort_handler.os, "_exit", end)
+    return broken
+
+
+def test_a_worker_that_fails_on_everything_ends(
+    handler: DocsortHandler, broken: list[bool], caplog: pytest.LogCaptureFixture
+) -> None:
+    broken.append(True)
+    for _ in range(MAX_FAILED_PROBES - 1):
+        assert [status for status, _ in ask(handler, (PLAIN, b"a"), (PLAIN, b"b"))] == [500, 500]
+    with pytest.raises(Ended):
+        ask(handler, (PLAIN, b"a"))
+    assert "this worker fails on everything" in caplog.text
+
+
+def test_a_worker_that_is_well_again_stays(handler: DocsortHandler, broken: list[bool]) -> None:
+    for _ in range(MAX_FAILED_PROBES):
+        broken.append(True)
+        for _ in range(MAX_FAILED_PROBES - 1):
+            assert ask(handler, (PLAIN, b"a"))[0][0] == 500
+        broken.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            counting(patch, lambda documents: "poison" in documents)
+            assert ask(handler, (PLAIN, b"poison"))[0][0] == 500  # and the word beside it is scored
+
+
+def test_a_document_that_the_model_fails_on_ends_no_worker(
+    handler: DocsortHandler, broken: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting(monkeypatch, lambda documents: "poison" in documents)
+    for _ in range(2 * MAX_FAILED_PROBES):
+        assert ask(handler, (PLAIN, b"poison"))[0][0] == 500
 
 
 class Metric:

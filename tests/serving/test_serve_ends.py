@@ -10,10 +10,12 @@ from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
+from zipfile import ZipFile
 
 import httpx
 import pytest
 
+from benchmarks.fault_trial import of_version
 from docsort.serving.child import group_members
 from docsort.serving.front import asked
 from docsort.serving.mar import read_archive
@@ -136,6 +138,42 @@ def statuses_until_answered(server: RunningServer) -> set[int]:
             if version == "1.0":
                 statuses.add(answer.status_code)
     return statuses
+
+
+# What an error of CUDA does to a worker: from one document on, every one fails.
+BREAKABLE = b"""
+_predict = Scorer.predict
+_broken = False
+
+def _breakable(self, documents):
+    global _broken
+    _broken = _broken or any(document.receipt.tokens == 33 for document in documents)
+    if _broken:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    return _predict(self, documents)
+
+Scorer.predict = _breakable
+"""
+
+
+def test_a_worker_that_fails_on_everything_is_replaced(store: Path, tmp_path: Path) -> None:
+    good = store / "tiny-1.0.mar"
+    with ZipFile(good) as content:
+        scorer = content.read("docsort/core/scorer.py")
+    changes: dict[str, bytes | None] = {"docsort/core/scorer.py": scorer + BREAKABLE}
+    server = start_server(tmp_path, str(of_version(good, tmp_path / "breakable.mar", changes)))
+    try:
+        server.wait_until_ready()
+        url = f"{server.url}/predictions/tiny"
+        assert httpx.post(url, content="a", headers=PLAIN).status_code == 200
+        assert httpx.post(url, content="a " * 33, headers=PLAIN).status_code == 500
+        deadline = time.monotonic() + 60
+        while httpx.post(url, content="a", headers=PLAIN).status_code != 200:
+            assert time.monotonic() < deadline
+        server.wait_until_ready()
+        assert "fails on everything" in (server.run_dir / "torchserve.log").read_text()
+    finally:
+        assert server.stop() == 0
 
 
 def test_readiness_follows_the_default_versions_worker(server: RunningServer) -> None:
