@@ -42,10 +42,8 @@ class SimilarLengthBatches(Sampler[list[int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        num_batches = -(-len(self._lengths) // self._global_batch)
-        # a last batch with less than one document a process joins the one before it
-        rest = len(self._lengths) % self._global_batch
-        return max(1, num_batches - (0 < rest < self._num_processes))
+        batch_size = self._global_batch // self._num_processes
+        return batches_in_epoch(len(self._lengths), batch_size, self._num_processes)
 
     def __iter__(self) -> Iterator[list[int]]:
         place = self._go_on_from
@@ -75,3 +73,11 @@ class SimilarLengthBatches(Sampler[list[int]]):
         cuts = range(self._global_batch, len(by_length), self._global_batch)
         batches = np.split(by_length, list(cuts)[: len(self) - 1])
         return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def batches_in_epoch(num_documents: int, batch_size: int, num_processes: int) -> int:
+    """What each process makes of so many documents, ``batch_size`` at a time."""
+    global_batch = batch_size * num_processes
+    # a last batch with less than one document a process joins the one before it
+    rest = num_documents % global_batch
+    return max(1, -(-num_documents // global_batch) - (0 < rest < num_processes))

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 from docsort.core.errors import ConfigError
 from docsort.core.shape_cache import limit_shape_cache
 from lightning_modules.checkpoint_io import WholeCheckpoints
+from lightning_modules.trainer_settings import checked_trainer
 
 _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
 
@@ -22,12 +23,8 @@ _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
 def make_trainer(
     settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], loggers: list[Logger]
 ) -> pl.Trainer:
-    """A Trainer by Lightning's own arguments. Raises ConfigError for what it refuses."""
-    if settings.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            f"trainer.accelerator={settings['accelerator']}: this machine has no GPU that "
-            "torch can use; accepted here: trainer=cpu"
-        )
+    """A Trainer by Lightning's own arguments. Raises ConfigError for what is not accepted."""
+    settings = checked_trainer(settings)
     limit_shape_cache()
     _quiet()
     try:

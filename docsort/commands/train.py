@@ -56,6 +56,7 @@ from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, wh
 from lightning_modules.settings import ModelSettings
 from lightning_modules.snapshots import LAST
 from lightning_modules.trainer import with_precision
+from lightning_modules.trainer_settings import check_validated
 from lightning_modules.trial import TrialReports
 
 
@@ -100,6 +101,7 @@ def train(config: Mapping[str, Any]) -> float:
     pretrained, plan = inputs.pretrained, inputs.plan
     corpus, manifest = inputs.corpus, inputs.manifest
     run.check_resumed(manifest)
+    check_validated(run.trainer, len(corpus.train), data_settings.batch_size)
     weights = make_class_weights(
         model_settings.class_weights,
         corpus.labels,

@@ -109,7 +109,20 @@ def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
         ("resume=nowhere.ckpt", "nowhere.ckpt"),
         ("trainer.no_such_key=1", "no_such_key"),
         ("+trainer.no_such_key=1", "no_such_key"),
-        ("trainer.precision=17-mixed", "17-mixed"),
+        ("trainer.precision=17-mixed", r"trainer\.precision=17-mixed.*32-true or bf16-mixed"),
+        ("trainer.precision=bf16-true", r"trainer\.precision=bf16-true.*bf16-mixed"),
+        ("trainer.precision=16-mixed", r"trainer\.precision=16-mixed.*32-true or bf16-mixed \("),
+        ("trainer.strategy=ddp_spawn", r"trainer\.strategy=ddp_spawn.*auto or ddp"),
+        ("trainer.accelerator=mps", r"trainer\.accelerator=mps.*cpu, gpu"),
+        ("trainer.max_epochs=0", r"trainer\.max_epochs=0.*null or a whole number from 1 up"),
+        ("trainer.max_epochs=-1", r"trainer\.max_epochs=-1.*from 1 up"),
+        ("trainer.max_steps=0", r"trainer\.max_steps=0.*-1 for none"),
+        ("trainer.accumulate_grad_batches=0", r"accumulate_grad_batches=0.*from 1 up"),
+        ("trainer.log_every_n_steps=often", r"log_every_n_steps=often.*from 1 up"),
+        ("trainer.gradient_clip_val=-1", r"gradient_clip_val=-1.*from 0 up"),
+        ("trainer.val_check_interval=0", r"val_check_interval=0 .*from 1 up"),
+        ("+trainer.limit_val_batches=0", r"limit_val_batches=0 .*over 0\.0 to 1\.0"),
+        ("+trainer.fast_dev_run=true", r"fast_dev_run=True.*trainer\.max_steps"),
         ("model.window=abc", r"model\.window=abc.*a whole number"),
         ("model.optimizer.lr=fast", r"model\.optimizer\.lr=fast.*a number"),
         ("model.class_weights=even", r"model\.class_weights=even.*balanced"),
@@ -139,6 +152,19 @@ def test_refused_with_a_clear_error(
     assert status == 2
     assert "Traceback" not in err
     assert re.search(said, err), err
+    assert not run.exists()
+
+
+def test_validations_further_apart_than_an_epoch_are_refused(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    """Known once the documents are counted, and before they are audited."""
+    run, data = tmp_path / "run", ["data=csv", f"data.train={trained.train}"]
+    status, _, err = docsort(
+        *("train", *data, *overrides, "trainer.val_check_interval=500", f"hydra.run.dir={run}")
+    )
+    assert status == 2
+    assert re.search(r"trainer\.val_check_interval=500 is not .* or \d+ batches at most", err), err
     assert not run.exists()
 
 

@@ -17,6 +17,7 @@ from docsort.commands.search_space import probes, search_space
 from docsort.data.settings import DataSettings
 from lightning_modules.loggers import LoggerSettings
 from lightning_modules.settings import ModelSettings
+from lightning_modules.trainer_settings import checked_trainer
 
 CONF = Path(__file__).parents[2] / "conf"
 SHARED = ("base", "defaults")
@@ -62,6 +63,7 @@ def test_trainer(choice: str) -> None:
     if settings["accelerator"] == "gpu":
         # everything but the device is constructed for real on a machine without one
         settings |= {"accelerator": "cpu", "precision": "bf16-mixed"}
+    settings = checked_trainer(settings)
     pl.Trainer(**settings, logger=False, enable_checkpointing=False)
 
 
@@ -101,7 +103,7 @@ def test_every_searched_setting_exists() -> None:
         content = composed(*probe)
         ModelSettings.of(**content["model"])
         DataSettings(**content["data"])
-        pl.Trainer(**content["trainer"], logger=False, enable_checkpointing=False)
+        pl.Trainer(**checked_trainer(content["trainer"]), logger=False, enable_checkpointing=False)
 
 
 @pytest.mark.parametrize("command", sorted(file.stem for file in CONF.glob("*.yaml")))

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.trainer import cpu_precision, with_precision
+from lightning_modules.trainer_settings import checked_trainer
 from tests.lightning_modules.conftest import Run, losses_of_validations, make_corpus
 
 COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
@@ -188,6 +190,33 @@ def test_a_foreign_checkpoint(tmp_path: Path) -> None:
 def test_a_gpu_that_is_not_there(run: Run) -> None:
     with pytest.raises(ConfigError, match=r"trainer\.accelerator=gpu.*trainer=cpu"):
         run(accelerator="gpu")
+
+
+@pytest.mark.parametrize(("has_gpu", "accelerator"), [(False, "cpu"), (True, "gpu")])
+def test_auto_is_never_apples_gpu(
+    monkeypatch: pytest.MonkeyPatch, has_gpu: bool, accelerator: str
+) -> None:
+    """Lightning would take it, and DocumentClassifier has no sizes for it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert checked_trainer({"accelerator": "auto"})["accelerator"] == accelerator
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "precision", "fits"),
+    [
+        ("gpu", "16-mixed", True),
+        ("auto", "16-mixed", True),
+        ("gpu", "16-true", False),
+        ("cpu", "16-mixed", False),
+    ],
+)
+def test_precisions_where_there_is_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str, precision: str, fits: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    settings = {"accelerator": accelerator, "precision": precision}
+    with nullcontext() if fits else pytest.raises(ConfigError, match=rf"precision={precision}"):
+        checked_trainer(settings)
 
 
 def test_an_unknown_trainer_setting(run: Run) -> None:
