@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from docsort.core.bundle import Manifest
 from docsort.core.errors import ConfigError, StoppedError
 from docsort.core.linear import LinearModel
+from docsort.data.seed import check_seed
 from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.classification import DocumentClassification
@@ -47,8 +48,7 @@ class RunSettings:
     logger: LoggerSettings = field(default_factory=LoggerSettings)
 
     def __post_init__(self) -> None:
-        if type(self.seed) is not int:
-            raise ConfigError(f"seed={self.seed} is not accepted; give a whole number")
+        check_seed(self.seed)
         if type(self.patience) is not int or self.patience < 1:
             raise ConfigError(f"patience={self.patience} is not accepted; give a number from 1 up")
         minutes = self.checkpoint_minutes

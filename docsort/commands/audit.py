@@ -15,6 +15,7 @@ from docsort.data.audit import Audit, audit, refuse_leaks
 from docsort.data.corpus import Corpus
 from docsort.data.documents import Documents
 from docsort.data.load import load_corpus
+from docsort.data.seed import check_seed
 from docsort.data.settings import DataSettings
 from docsort.data.token_lengths import Reading
 from docsort.report.audit_page import write_audit_page
@@ -28,6 +29,7 @@ def main(argv: list[str]) -> int:
 
 def run(config: Mapping[str, Any]) -> float:
     """Audit one corpus. Returns the number of its documents."""
+    check_seed(config["seed"])
     settings = settings_of(DataSettings, "data", config["data"])
     model = settings_of(ModelSettings.of, "model", config["model"])
     tokenizer = DocumentTokenizer.load(locate(model.pretrained))

@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from docsort.core.errors import ConfigError
+from docsort.data.seed import NUM_SEEDS, check_seed
 from docsort.sweeps.trial import TrialAddress, open_storage
 
 DATABASE = "study.db"
@@ -45,18 +46,18 @@ class StudySettings:
     storage: str | None
 
     def __post_init__(self) -> None:
-        self._check("n_trials", 1)
-        self._check("n_startup_trials", 1)
-        self._check("seed", 0)
+        self._check("n_trials")
+        self._check("n_startup_trials")
+        check_seed(self.seed, "hydra.sweeper.seed")
         if self.prune_after is not None:
-            self._check("prune_after", 1, "null or ")
+            self._check("prune_after", "null or ")
 
-    def _check(self, name: str, least: int, otherwise: str = "") -> None:
+    def _check(self, name: str, otherwise: str = "") -> None:
         value = getattr(self, name)
-        if type(value) is not int or value < least:
+        if type(value) is not int or value < 1:
             raise ConfigError(
                 f"hydra.sweeper.{name}={value} is not accepted; "
-                f"give {otherwise}a whole number from {least} up"
+                f"give {otherwise}a whole number from 1 up"
             )
 
 
@@ -95,7 +96,7 @@ class SweepStudy:
         self._study.sampler = optuna.samplers.TPESampler(
             n_startup_trials=settings.n_startup_trials,
             # a sweep that goes on must not draw its first numbers again
-            seed=settings.seed + len(self._study.trials),
+            seed=(settings.seed + len(self._study.trials)) % NUM_SEEDS,
         )
         self._check_same(fixed)
         self._take_up_interrupted()

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
 
 
@@ -42,6 +44,15 @@ def test_many_leaks_stop_the_run(docsort: Docsort, overrides: list[str], tmp_pat
     assert "4 of 40 test documents" in err
     assert "data.max_leak_share" in err
     assert not (run / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "abc"])
+def test_audit_refuses_what_is_no_seed(docsort: Docsort, tmp_path: Path, seed: str) -> None:
+    run = tmp_path / "run"
+    status, _, err = docsort("audit", f"seed={seed}", f"hydra.run.dir={run}")
+    assert status == 2
+    assert f"seed={seed} is not accepted; give a whole number from 0 to 4294967295" in err
+    assert not run.exists()
 
 
 def test_few_leaks_are_reported_with_and_without(

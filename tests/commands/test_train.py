@@ -128,6 +128,8 @@ def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
         ("model.class_weights=even", r"model\.class_weights=even.*balanced"),
         ("model.class_weights={sport: 0}", r"model\.class_weights=\{sport: 0\}.*over 0"),
         ("seed=abc", "seed=abc"),
+        ("seed=-1", "seed=-1.* from 0 to 4294967295"),
+        ("seed=4294967296", "seed=4294967296.* from 0 to 4294967295"),
         ("patience=0", "patience=0"),
     ],
 )

@@ -126,7 +126,8 @@ def test_a_run_that_is_no_trial() -> None:
         ({"n_trials": 0}, "n_trials=0 is not accepted; give a whole number from 1"),
         ({"n_startup_trials": "few"}, "n_startup_trials=few"),
         ({"prune_after": 0}, "prune_after=0 .* null or a whole number from 1"),
-        ({"seed": -1}, "seed=-1"),
+        ({"seed": -1}, "seed=-1 is not accepted; give a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "seed=4294967296"),
     ],
 )
 def test_settings_that_are_refused(change: dict[str, object], said: str) -> None:
