@@ -20,13 +20,20 @@ FORMAT = 2
 _PREFIX = "classifier."
 
 
-def model_files(
-    manifest: Manifest, classifier: DocumentClassifier, tokenizer: DocumentTokenizer
-) -> dict[str, Any]:
-    """Plain values only, so that ``torch.load(weights_only=True)`` reads them back."""
+def tokenizer_files(tokenizer: DocumentTokenizer) -> dict[str, bytes]:
+    """The files of a tokenizer's folder; made once a run, since it asks for temporary room."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save(Path(folder))
-        files = {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+        return {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}
+
+
+def model_files(
+    manifest: Manifest, classifier: DocumentClassifier, files: dict[str, bytes]
+) -> dict[str, Any]:
+    """Plain values only, so that ``torch.load(weights_only=True)`` reads them back.
+
+    ``files``: the tokenizer's.
+    """
     return {
         "format": FORMAT,
         "manifest": json.dumps(asdict(manifest), default=str),

@@ -22,7 +22,7 @@ from docsort.core.classifier import DocumentClassifier
 from docsort.core.pretrained import Pretrained, check_window
 from docsort.core.probabilities import to_probabilities
 from docsort.core.windows import DocumentWindows
-from lightning_modules.checkpoints import model_files
+from lightning_modules.checkpoints import model_files, tokenizer_files
 from lightning_modules.data_module import Batch
 from lightning_modules.optimizer import make_optimizer, make_schedule
 from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR, RefinedLoss
@@ -55,6 +55,7 @@ class DocumentClassification(pl.LightningModule):
         super().__init__()
         check_window(manifest.window, pretrained.encoder)
         self.manifest, self.settings, self.tokenizer = manifest, settings, pretrained.tokenizer
+        self._tokenizer_files = tokenizer_files(pretrained.tokenizer)
         self.classifier = DocumentClassifier(
             pretrained.encoder,
             len(manifest.labels),
@@ -122,7 +123,7 @@ class DocumentClassification(pl.LightningModule):
             self.clip_gradients(optimizer, value, algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["docsort"] = model_files(self.manifest, self.classifier, self.tokenizer)
+        checkpoint["docsort"] = model_files(self.manifest, self.classifier, self._tokenizer_files)
 
     def loss(self, logits_DC: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross entropy, of the labels or of each label, weighted, after label smoothing."""

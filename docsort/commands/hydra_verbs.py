@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 import docsort.__main__
 from docsort.commands import plugins
 from docsort.commands.verb_help import CONFIG_MODULE, verb_help
-from docsort.core.disk import write_whole
+from docsort.core.disk import full_disk_as_error, write_whole
 from docsort.core.errors import ConfigError, DocsortError
 
 # conf/ is installed inside the package (see setup.cfg), so that a conf/ where the user stands never
@@ -35,6 +35,7 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
 
     Raises:
         ConfigError: an unknown key, group or value, in Hydra's words.
+        StorageError: a disk is full.
     """
 
     def call(config: DictConfig) -> Any:
@@ -42,7 +43,8 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
             # by this command line Lightning starts further processes: it must be this job's alone
             sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
             resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-            return task(resolved)  # type: ignore[arg-type]
+            with full_disk_as_error(output_dir()):
+                return task(resolved)  # type: ignore[arg-type]
         except (DocsortError, OmegaConfBaseException):
             _remove_if_unused(output_dir())
             raise

@@ -32,7 +32,6 @@ from docsort.commands.run_folder import (
 )
 from docsort.commands.show import metrics_table
 from docsort.core.bundle import Bundle, Manifest, read_bundle, seal
-from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
 from docsort.core.scorer import Scorer
@@ -130,9 +129,8 @@ def train(config: Mapping[str, Any]) -> float:
     if not run.is_first_process:
         return float("nan")
     remove_unfinished(folder)
-    with full_disk_as_error(folder):
-        scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, baseline.model, cascade)
-        metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
+    scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, baseline.model, cascade)
+    metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
     metrics_table(metrics, console)
     print(last_lines(folder), flush=True)
     run.log_results(metrics)  # the last: a server that is away is asked for minutes

@@ -68,6 +68,8 @@ def full_disk_as_error(path: Path) -> Iterator[None]:
     """Turn a full disk, by whatever error a library reports it, into a StorageError."""
     try:
         yield
+    except StorageError:
+        raise  # it names the very file
     except Exception as error:
         if _is_full(error):
             raise StorageError(

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from sklearn.metrics import accuracy_score, f1_score
 from docsort.core.bundle import read_bundle, verify_files
 from docsort.core.golden import check_golden
 from docsort.core.scorer import Scorer
+from lightning_modules.callbacks import Speed
 from lightning_modules.trainer import cpu_precision
 from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
+from tests.core.test_disk import files_at_most
 
 
 def test_files_of_a_run(trained: Trained) -> None:
@@ -250,6 +253,32 @@ def test_a_foreign_checkpoint_to_go_on_from(
     )
     assert status == 2
     assert "its labels are not this run's" in err
+
+
+def test_a_disk_that_fills_up_while_training(
+    docsort: Docsort,
+    trained: Trained,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the figures go; nothing else is written within an epoch."""
+    log = tmp_path / "logs" / "metrics.csv"
+    with ExitStack() as full:
+
+        def fill_up(self: Speed, *_: object) -> None:
+            if log.is_file():
+                full.enter_context(files_at_most(log.stat().st_size))
+                monkeypatch.undo()
+
+        monkeypatch.setattr(Speed, "on_train_batch_start", fill_up)
+        status, _, err = docsort(
+            *("train", "data=csv", f"data.train={trained.train}", *overrides),
+            *("trainer.log_every_n_steps=1", f"hydra.run.dir={tmp_path}"),
+        )
+    assert status == 2
+    assert "Traceback" not in err
+    assert re.search(f"^docsort train: {tmp_path} could not be written.*make room", err, re.M), err
 
 
 def test_a_label_that_training_never_saw(

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from docsort.core.bundle import load_model, read_bundle
-from docsort.core.disk import remove_partials, whole_file, write_whole
+from docsort.core.disk import full_disk_as_error, remove_partials, whole_file, write_whole
 from docsort.core.errors import StorageError
 from docsort.core.golden import write_bundle
 from lightning_modules.checkpoint_io import WholeCheckpoints
@@ -44,6 +44,16 @@ def test_the_file_of_before_stays(tmp_path: Path) -> None:
         stream.write(b"x" * 2000)
     assert path.read_text(encoding="utf-8") == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_named_not_the_folder_of_the_whole_job(tmp_path: Path) -> None:
+    with (
+        files_at_most(1000),
+        pytest.raises(StorageError, match=r"^\S+/some\.txt could not be written") as refused,
+        full_disk_as_error(tmp_path),
+    ):
+        write_whole(tmp_path / "some.txt", "x" * 2000)
+    assert str(refused.value).count("make room") == 1
 
 
 def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from datasets import Dataset
 
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
+from lightning_modules.callbacks import Speed
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.trainer import cpu_precision, with_precision
 from lightning_modules.trainer_settings import checked_trainer
-from tests.lightning_modules.conftest import Run, losses_of_validations, make_corpus
+from tests.lightning_modules.conftest import LABELS, Run, losses_of_validations, make_corpus
 
 COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
 
@@ -137,6 +139,16 @@ def test_a_checkpoint_scores_with_nothing_else_at_hand(run: Run) -> None:
         expected_DC = module(DocumentWindows.of(module.tokenizer.encode(texts), plan)).softmax(-1)
     given = np.stack([prediction.probabilities for prediction in scorer.score(texts)])
     np.testing.assert_allclose(given, expected_DC.numpy(), atol=1e-6)
+
+
+def test_checkpoints_ask_for_no_temporary_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full /tmp ends no training: the tokenizer's files are made before it."""
+    monkeypatch.setattr(
+        Speed, "on_train_start", lambda *_: monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    )
+    _, fitted = run(max_epochs=1)
+    monkeypatch.undo()
+    assert scorer_from_checkpoint(fitted.best_checkpoint).labels == LABELS
 
 
 @pytest.mark.parametrize(
