@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+from docsort.core.disk import remove_partials
+
 # written last: a run whose folder has it is finished
 METRICS = "metrics.json"
 BUNDLE = "bundle"
 REPORT = "report.html"
+PREDICTIONS = "predictions.parquet"
 
 
 def finished_metrics(folder: Path) -> dict[str, float] | None:
@@ -20,8 +23,10 @@ def finished_metrics(folder: Path) -> dict[str, float] | None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Make room for the bundle of a run that was stopped after writing one, with no metrics yet."""
+    """Make room for the results of a run that was stopped while it wrote them."""
     shutil.rmtree(folder / BUNDLE, ignore_errors=True)
+    for name in (BUNDLE, PREDICTIONS, METRICS):
+        remove_partials(folder / name)
 
 
 def last_lines(folder: Path) -> str:

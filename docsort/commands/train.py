@@ -25,6 +25,7 @@ from docsort.commands.provenance import provenance, report_lines
 from docsort.commands.run_folder import (
     BUNDLE,
     METRICS,
+    PREDICTIONS,
     REPORT,
     finished_metrics,
     last_lines,
@@ -203,7 +204,7 @@ def _write_results(
         metrics["test/answered_by_linear"] = float(np.mean(by_linear))
     if leaked.any() and not leaked.all():
         metrics |= split_metrics("test_without_leaks", test.where(~leaked), calibration)
-    write_predictions(folder / "predictions.parquet", test, scorer)
+    write_predictions(folder / PREDICTIONS, test, scorer)
     results = RunResults(
         title=corpus.name,
         **test.report_fields(scorer.bundle),

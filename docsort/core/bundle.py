@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
-from docsort.core.disk import full_disk_as_error, remove_partials, write_whole
+from docsort.core.disk import PARTIAL, full_disk_as_error, remove_partials, write_whole
 from docsort.core.errors import BundleError
 from docsort.core.hashing import file_sha256
 from docsort.core.linear import LinearModel
@@ -281,7 +281,7 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     if path.exists():
         raise BundleError(f"{path} is there already; move it away, or choose another place")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    partial = Path(tempfile.mkdtemp(PARTIAL, f".{path.name}.", path.parent))
     try:
         with full_disk_as_error(path):
             yield partial

@@ -4,6 +4,7 @@ import errno
 import glob
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 from docsort.core.errors import StorageError
 
-_PARTIAL = ".partial"
+PARTIAL = ".partial"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -27,7 +28,7 @@ def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         StorageError: the disk is full; what stood at ``path`` before still stands there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         with full_disk_as_error(path):
@@ -46,9 +47,12 @@ def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what killed processes left of ``path``; only where nobody is writing it."""
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
-        partial.unlink(missing_ok=True)
+    """Remove what killed processes left of a file or folder; only where nobody is writing it."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes, mode: int | None = None) -> None:
