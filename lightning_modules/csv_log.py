@@ -1,12 +1,15 @@
 """``logs/metrics.csv``: a run's figures, step by step; a resumed run goes on in the same place."""
 
 import csv
-import warnings
+import io
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+
+from docsort.core.disk import remove_partials, write_whole
 
 LOGS = "logs"
 
@@ -23,15 +26,38 @@ class ContinuedCSVLogger(CSVLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         if self._experiment is None:
-            file = Path(self.log_dir) / "metrics.csv"
-            kept = _rows_before(file, self._from_step) if file.is_file() else []
-            with warnings.catch_warnings():
-                # Lightning says that it deletes the file: we have read it, and write it again
-                warnings.filterwarnings("ignore", message="Experiment logs directory")
-                writer = super().experiment
-            writer.metrics = kept
-            writer.save()
+            self._experiment = _KeepingWriter(self.log_dir, self._from_step)
         return self._experiment
+
+
+class _KeepingWriter(ExperimentWriter):
+    """Appends rows as Lightning's does; whenever it writes the others again, then aside."""
+
+    def __init__(self, log_dir: str, from_step: int) -> None:
+        super().__init__(log_dir)
+        file = Path(self.metrics_file_path)
+        remove_partials(file)
+        kept = _rows_before(file, from_step) if file.is_file() else []
+        self.metrics_keys = sorted({name for row in kept for name in row})
+        if kept:
+            self._write_whole(kept)
+        else:
+            file.unlink(missing_ok=True)
+
+    def _check_log_dir_exists(self) -> None:
+        """Lightning's deletes the file."""
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        with Path(self.metrics_file_path).open(encoding="utf-8", newline="") as stream:
+            self._write_whole(list(csv.DictReader(stream)))
+
+    def _write_whole(self, rows: list[dict[str, Any]]) -> None:
+        """A run that dies meanwhile keeps the rows of before. Raises StorageError."""
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.metrics_keys)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(Path(self.metrics_file_path), text.getvalue())
 
 
 def _rows_before(file: Path, step: int) -> list[dict[str, Any]]:

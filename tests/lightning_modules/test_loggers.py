@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from docsort.core.errors import ConfigError
+from docsort.core.errors import ConfigError, StorageError
 from lightning_modules.csv_log import ContinuedCSVLogger
 from lightning_modules.loggers import LoggerSettings, make_loggers
+from tests.core.test_disk import files_at_most
 from tests.lightning_modules.conftest import Break, Run
 
 LAST = "checkpoints/last.ckpt"
@@ -30,6 +31,22 @@ def test_a_row_that_a_power_cut_left_incomplete(tmp_path: Path) -> None:
         "2,0.4",
         "3,0.35",
     ]
+
+
+def test_a_run_that_dies_while_it_writes_its_figures_again_loses_none(tmp_path: Path) -> None:
+    """When it goes on, and when there is a new column."""
+    log = tmp_path / "logs" / "metrics.csv"
+    before = ContinuedCSVLogger(tmp_path, from_step=0)
+    for step in range(5):
+        before.log_metrics({"train/loss": 0.5}, step)
+    rows = log.read_text(encoding="utf-8").split()
+    with files_at_most(20), pytest.raises(StorageError, match=r"metrics\.csv"):
+        ContinuedCSVLogger(tmp_path, from_step=4).log_metrics({"train/loss": 0.5}, step=4)
+    assert log.read_text(encoding="utf-8").split() == rows
+    with files_at_most(20), pytest.raises(StorageError, match=r"metrics\.csv"):
+        before.log_metrics({"val/loss": 0.5}, step=5)
+    assert log.read_text(encoding="utf-8").split() == rows
+    assert list(log.parent.iterdir()) == [log]
 
 
 def test_tensorboard(run: Run, broken: Break, tmp_path: Path) -> None:
