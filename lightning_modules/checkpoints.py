@@ -42,18 +42,19 @@ def model_files(
     }
 
 
-def read_weights(path: Path) -> dict[str, Any]:
-    """A checkpoint's content. Raises BundleError when it is not one of docsort's."""
+def read_weights(path: Path, setting: str = "checkpoint") -> dict[str, Any]:
+    """A checkpoint's content. Raises BundleError when it is not one of docsort's.
+
+    ``setting``: what named it, for the error.
+    """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise BundleError(f"checkpoint={path}: there is no such file") from error
+        raise BundleError(f"{setting}={path}: there is no such file") from error
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise BundleError(
-            f"checkpoint={path} cannot be read; it is cut or no checkpoint"
-        ) from error
+        raise BundleError(f"{setting}={path} cannot be read; it is cut or no checkpoint") from error
     if "docsort" not in content:
-        raise BundleError(f"checkpoint={path} was not written by `docsort train`")
+        raise BundleError(f"{setting}={path} was not written by `docsort train`")
     return content
 
 

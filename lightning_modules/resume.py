@@ -16,7 +16,9 @@ from lightning_modules.snapshots import LAST
 AUTO = "auto"
 CHECKPOINTS = "checkpoints"
 # Settings that say where things are, how long to train, or what is shown; everything else decides
-# about the steps already made. What the files hold is compared by hash.
+# about the steps already made. What the files hold is compared by hash. trainer.max_steps is not
+# among them: given to a run that had none, Lightning ends the epoch before the checkpoint twice
+# (snapshots.py) and the last epoch is never made.
 _FREE = frozenset(
     {
         "resume",
@@ -75,7 +77,7 @@ class StoppedRun:
 
 def read_stopped(checkpoint: Path) -> StoppedRun:
     """Raises BundleError for a foreign or cut file, or one of another version of docsort."""
-    content = read_weights(checkpoint)
+    content = read_weights(checkpoint, "resume")
     if content["docsort"].get("format") != FORMAT:
         raise BundleError(
             f"resume={checkpoint} was written by another version of docsort, whose training this "

@@ -99,6 +99,19 @@ def test_a_checkpoint_of_another_version_is_refused(run: Run, tmp_path: Path) ->
         run("other", resume=last)
 
 
+@pytest.mark.parametrize("content", [b"no checkpoint", {"state_dict": {}}])
+def test_no_checkpoint_of_ours_is_refused_by_the_setting_that_named_it(
+    run: Run, tmp_path: Path, content: object
+) -> None:
+    foreign = tmp_path / "foreign.ckpt"
+    if isinstance(content, bytes):
+        foreign.write_bytes(content)
+    else:
+        torch.save(content, foreign)
+    with pytest.raises(BundleError, match=rf"^resume={foreign} (cannot be read|was not written)"):
+        run(resume=foreign)
+
+
 def test_what_was_best_is_remembered(
     run: Run, broken: Break, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +163,11 @@ def test_dropout_follows_from_the_step(run: Run) -> None:
     [
         ("model", {"optimizer": {"lr": 2}}, r"model\.optimizer\.lr=1"),
         ("trainer", {"max_epochs": 9, "precision": "bf16-mixed"}, None),
+        (
+            "trainer",
+            {"max_epochs": 2, "max_steps": 9, "precision": "bf16-mixed"},
+            r"trainer\.max_steps=None",
+        ),
         ("trainer", {"max_epochs": 2, "precision": "32-true"}, r"trainer\.precision=bf16-mixed"),
         ("data", {"train": "moved.csv", "batch_size": 8}, None),
         ("data", {"train": "data.csv", "batch_size": 9}, r"data\.batch_size=8"),
