@@ -6,7 +6,6 @@ into place.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from docsort.commands.prediction_columns import prediction_columns
 from docsort.commands.score_parts import ScoreParts, job_of
-from docsort.core.disk import full_disk_as_error
+from docsort.core.disk import full_disk_as_error, put_in_place
 from docsort.core.errors import DataError
 from docsort.core.scorer import Scorer
 from docsort.data.plain_files import PlainFile, read_plain
@@ -81,14 +80,15 @@ def _predictions(scorer: Scorer, texts: list[str]) -> pa.Table:
 
 
 def _join(source: PlainFile, output: Path, parts: ScoreParts) -> None:
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
+    joined = parts.folder / "joined"  # a killed run's is written again
     try:
-        with full_disk_as_error(output), row_writer(output)(partial) as write:
-            for chunk, rows in enumerate(source.chunks(CHUNK_ROWS)):
-                write(_side_by_side(rows, parts.read(chunk)))
-        os.replace(partial, output)
+        with full_disk_as_error(output):
+            with row_writer(output)(joined) as write:
+                for chunk, rows in enumerate(source.chunks(CHUNK_ROWS)):
+                    write(_side_by_side(rows, parts.read(chunk)))
+            put_in_place(joined, output)
     finally:
-        partial.unlink(missing_ok=True)
+        joined.unlink(missing_ok=True)
     parts.remove()
 
 

@@ -37,13 +37,17 @@ def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
                 if mode is not None:
                     os.fchmod(descriptor, mode)  # whatever the umask says
                 yield stream
-                # else a power cut may leave the new name with nothing in it
-                stream.flush()
-                os.fsync(descriptor)
-            os.replace(partial, path)
+            put_in_place(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Rename a file that is finished, so that a power cut leaves no name with nothing in it."""
+    _sync(finished)
+    os.replace(finished, path)
+    _sync(path.parent)
 
 
 def remove_partials(path: Path) -> None:
@@ -80,6 +84,14 @@ def full_disk_as_error(path: Path) -> Iterator[None]:
                 f"{path} could not be written: {error}; make room there, or choose another place"
             ) from error
         raise
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_full(error: BaseException | None) -> bool:

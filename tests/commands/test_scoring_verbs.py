@@ -202,6 +202,8 @@ def test_score_goes_on_where_it_stopped(
         assert docsort(*arguments)[0] == 130
     assert not output.exists()
 
+    # and what a run that was killed while it joined them leaves beside its chunks
+    (tmp_path / "out.csv.partial" / "joined").write_text("id,te", encoding="utf-8")
     again: list[int] = []
 
     def counts(self: Scorer, texts: list[str]) -> list[object]:

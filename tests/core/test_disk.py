@@ -91,6 +91,25 @@ def test_permissions_are_the_umasks_unless_given(tmp_path: Path) -> None:
     assert modes == {"mine": 0o600, "all": 0o644}
 
 
+def test_a_file_is_on_the_disk_before_it_gets_its_name_and_its_name_before_it_is_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    replace = os.replace
+
+    def fsync(descriptor: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{descriptor}').resolve().suffix}")
+
+    def noted(old: Path, new: Path) -> None:
+        done.append("rename")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", noted)
+    write_whole(tmp_path / "some.txt", "x")
+    assert done == ["sync .partial", "rename", "sync "]
+
+
 def test_what_a_kill_left_behind_goes(tmp_path: Path) -> None:
     path, other = tmp_path / "last.ckpt", tmp_path / "other.ckpt"
     unfinished = [whole_file(file) for file in (path, other)]
