@@ -5,7 +5,7 @@ knowing every result so far. ``done`` is told of every job's exit status, never 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any, Protocol
 
@@ -109,17 +109,38 @@ class RayCluster:
         }
 
     def _remote(self, ray: Any) -> Callable[[Job], Any]:
-        there = ray.cluster_resources()
-        cores = int(there.get("CPU", 0)) // self._num_jobs
-        gpus = int(there.get("GPU", 0)) // self._num_jobs if self._demand.on_gpus else 0
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus = [int(machine.get("CPU", 0)) for machine in machines]
+        places, gpus = cpus, 0  # how many jobs each machine can take, with a core or GPU each
+        if self._demand.on_gpus:
+            on_each = [int(machine.get("GPU", 0)) for machine in machines]
+            gpus = largest_share(on_each, on_each, self._num_jobs)
+            if gpus < self._demand.devices:
+                raise self._too_many("GPUs", on_each)
+            places = [there // gpus for there in on_each]
+        cores = largest_share(cpus, places, self._num_jobs)
         if cores < self._demand.devices:
-            raise too_many(self._num_jobs, self._demand, f"cluster's {there.get('CPU', 0):g} cores")
-        if self._demand.on_gpus and gpus < self._demand.devices:
-            raise too_many(self._num_jobs, self._demand, f"cluster's {there.get('GPU', 0):g} GPUs")
+            raise self._too_many("cores", cpus)
         # Ray itself names the GPUs that a task may use
         share = Share(cores // self._demand.devices, None if self._demand.on_gpus else ())
         task = ray.remote(num_cpus=cores, num_gpus=gpus, max_retries=0)(run_job)
         return lambda job: task.remote(job, share)
+
+    def _too_many(self, what: str, on_each: Sequence[int]) -> ConfigError:
+        there = f"cluster's {'+'.join(map(str, on_each)) or 0} {what}"
+        return too_many(self._num_jobs, self._demand, there)
+
+
+def largest_share(on_each: Sequence[int], places: Sequence[int], num_jobs: int) -> int:
+    """The most that each of so many jobs can have at once, a job being on one machine; else 0.
+
+    ``on_each``: what each machine has; ``places``: how many jobs it can take, for other reasons.
+    """
+    for share in range(max(on_each, default=0), 0, -1):
+        fit = (min(there // share, room) for there, room in zip(on_each, places, strict=True))
+        if sum(fit) >= num_jobs:
+            return share
+    return 0
 
 
 def _ray() -> Any:

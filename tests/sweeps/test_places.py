@@ -1,7 +1,8 @@
 """Every place runs every job once, so many at a time and no more, each with its share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,10 +82,58 @@ def test_an_error_while_telling_ends_the_sweep(make_job: MakeJob) -> None:
         Joblib(1, ON_CPU).run_all((make_job(n, "") for n in range(9)), done)
 
 
-def test_more_than_a_cluster_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Small:
-        def cluster_resources(self) -> dict[str, float]:
-            return {"CPU": 3.0}
+class Cluster:
+    """Ray, as far as a share is asked for; a machine that was lost stands first."""
 
-    with pytest.raises(ConfigError, match=r"n_jobs=4 .* cluster's 3 cores"):
-        RayCluster(4, None, ON_CPU)._remote(Small())
+    def __init__(self, *machines: dict[str, float]) -> None:
+        self._machines = machines
+        self.asked: dict[str, int] = {}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        lost: dict[str, Any] = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+        return [lost, *({"Alive": True, "Resources": each} for each in self._machines)]
+
+    def remote(self, **asked: int) -> Callable[[Any], None]:
+        self.asked = {name: asked[name] for name in ("num_cpus", "num_gpus")}
+        return lambda job: None
+
+
+CPUS, GPUS = {"CPU": 4.0}, {"CPU": 8.0, "GPU": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("machines", "num_jobs", "on_gpus", "cpus", "gpus"),
+    [
+        ([CPUS], 1, False, 4, 0),
+        ([CPUS], 3, False, 1, 0),
+        ([CPUS, CPUS], 1, False, 4, 0),  # not the 8 of both, which no job would ever get
+        ([CPUS, CPUS, CPUS], 2, False, 4, 0),
+        ([CPUS, CPUS], 3, False, 2, 0),
+        ([GPUS, GPUS], 1, True, 8, 2),
+        ([GPUS, GPUS], 3, True, 4, 1),
+        ([CPUS, GPUS], 2, True, 4, 1),  # a machine without GPUs is no place
+    ],
+)
+def test_a_share_of_a_cluster_is_on_one_machine(
+    machines: list[dict[str, float]], num_jobs: int, on_gpus: bool, cpus: int, gpus: int
+) -> None:
+    cluster = Cluster(*machines)
+    RayCluster(num_jobs, None, Demand(1, on_gpus))._remote(cluster)
+    assert cluster.asked == {"num_cpus": cpus, "num_gpus": gpus}
+
+
+@pytest.mark.parametrize(
+    ("machines", "num_jobs", "demand", "there"),
+    [
+        ([{"CPU": 3.0}], 4, ON_CPU, "3 cores"),
+        ([], 1, ON_CPU, "0 cores"),
+        ([CPUS, CPUS], 1, Demand(5, on_gpus=False), r"4\+4 cores"),
+        ([GPUS, GPUS], 1, Demand(3, on_gpus=True), r"2\+2 GPUs"),
+        ([CPUS], 1, Demand(1, on_gpus=True), "0 GPUs"),
+    ],
+)
+def test_more_than_a_cluster_holds(
+    machines: list[dict[str, float]], num_jobs: int, demand: Demand, there: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"n_jobs={num_jobs} .* cluster's {there}"):
+        RayCluster(num_jobs, None, demand)._remote(Cluster(*machines))
