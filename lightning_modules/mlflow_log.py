@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -58,7 +59,7 @@ class ContinuedMLFlowLogger(MLFlowLogger):
         self._id_file = folder / LOGS / RUN_ID
         self._from_step = from_step
         self._had: set[tuple[str, int]] = set()
-        self._resumed = False
+        self._resumed = self._is_away = False
 
     @property
     @rank_zero_experiment
@@ -97,6 +98,24 @@ class ContinuedMLFlowLogger(MLFlowLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """A store that is away costs the figures of the steps to come, not the run.
+
+        It isn't asked again before the results: over a network each try takes minutes.
+        """
+        if self._is_away:
+            return
+        try:
+            self._log(metrics, step)
+        except Exception as error:  # the network's, the disk's or MLflow's own
+            self._is_away = True
+            why = (str(error).strip() or type(error).__name__).partition("\n")[0]
+            print(
+                f"warning: MLflow takes no figures from step {step} on, which are in "
+                f"{LOGS}/metrics.csv: {why}",
+                file=sys.stderr,
+            )
+
+    def _log(self, metrics: Mapping[str, float], step: int | None) -> None:
         _ = self.experiment  # finds what the run has
         if new := {name: x for name, x in metrics.items() if (name, step or 0) not in self._had}:
             super().log_metrics(new, step)
@@ -117,4 +136,4 @@ class ContinuedMLFlowLogger(MLFlowLogger):
 
     @rank_zero_only
     def log_results(self, metrics: Mapping[str, float], step: int) -> None:
-        self.log_metrics({f"results/{name}": value for name, value in metrics.items()}, step)
+        self._log({f"results/{name}": value for name, value in metrics.items()}, step)

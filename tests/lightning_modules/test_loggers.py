@@ -4,6 +4,7 @@ import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -127,6 +128,39 @@ def test_mlflow_after_its_run_was_deleted(store: str, tmp_path: Path, from_step:
     _, second = make_loggers(settings, tmp_path / "run", from_step)
     second.log_metrics({"train/loss": 0.5}, step=3)
     assert second.version != first.version
+
+
+def test_a_store_that_goes_away_while_a_run_trains(
+    run: Run,
+    store: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from mlflow import MlflowClient
+
+    log_batch, tries = MlflowClient.log_batch, []
+
+    def goes_away(self: MlflowClient, run_id: str, metrics: Any = (), **others: Any) -> None:
+        step = max((each.step for each in metrics), default=0)  # none with the settings
+        tries.append(step)
+        if step >= 20:
+            raise ConnectionError("no route to host\nsecond line")
+        log_batch(self, run_id, metrics, **others)
+
+    settings = LoggerSettings("mlflow", store, "goes away")
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "log_batch", goes_away)
+        _, fitted = run("run", logger=settings, log_every_n_steps=1)
+    said = capsys.readouterr().err
+    assert said.count("warning: MLflow takes no figures from step 20 on") == 1
+    assert "second line" not in said
+    assert [step for step in tries if step >= 20] == [20, 40]  # the second with the results
+    assert fitted.metrics["train/epochs"] == 2
+    run_id = (tmp_path / "run" / "logs" / "mlflow_run_id").read_text(encoding="utf-8").strip()
+    client = MlflowClient(store)
+    steps = [each.step for each in client.get_metric_history(run_id, "train/loss")]
+    assert steps == list(range(20))
 
 
 def test_results_that_a_logger_does_not_get(
