@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from lightning_modules.data_module import Batch
 
@@ -59,11 +60,15 @@ class Speed(pl.Callback):
 
 
 class LearningCurve(pl.Callback):
-    """One row each validation: epoch, step, training loss since the last, validation figures."""
+    """One row each validation: epoch, step, training loss since the last, validation figures.
+
+    The training loss is the mean over documents, as the validation loss is.
+    """
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
-        self._losses: list[float] = []
+        self._loss: torch.Tensor | float = 0.0  # on its device: reading it would wait for the step
+        self._documents = 0
 
     def on_train_batch_end(
         self,
@@ -73,7 +78,11 @@ class LearningCurve(pl.Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        self._losses.append(float(outputs["loss"]))
+        documents = batch.windows.num_documents
+        # Lightning's is that of the step divided by the batches that a step accumulates
+        loss = outputs["loss"].detach().double() * trainer.accumulate_grad_batches
+        self._loss = self._loss + loss * documents
+        self._documents += documents
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
@@ -83,8 +92,8 @@ class LearningCurve(pl.Callback):
             for name, value in trainer.callback_metrics.items()
             if name.startswith("val/")
         }
-        train_loss = sum(self._losses) / max(1, len(self._losses))
-        self._losses.clear()
+        train_loss = float(self._loss) / max(1, self._documents)
+        self._loss, self._documents = 0.0, 0
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
@@ -95,7 +104,9 @@ class LearningCurve(pl.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": list(self.rows), "losses": list(self._losses)}
+        rows, loss = list(self.rows), float(self._loss)
+        return {"rows": rows, "loss": loss, "documents": self._documents}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows, self._losses = list(state_dict["rows"]), list(state_dict["losses"])
+        self.rows = list(state_dict["rows"])
+        self._loss, self._documents = state_dict["loss"], state_dict["documents"]

@@ -1,14 +1,18 @@
-"""Speed by a clock of the test's own: what is counted, and what is not."""
+"""Speed by a clock of the test's own: what is counted, and what is not; the learning curve."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from docsort.core.windows import DocumentWindows, WindowPlan
 from lightning_modules import callbacks
-from lightning_modules.callbacks import Speed
+from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.data_module import Batch
+from lightning_modules.settings import OptimizerSettings
+from tests.lightning_modules.conftest import SETTINGS, Run
 
 PLAN = WindowPlan(window=8, overlap=2, max_windows=4, prefix=(1,), suffix=(2,))
 
@@ -48,3 +52,31 @@ def test_validation_is_not_counted_and_the_making_of_batches_is(clock: SimpleNam
 
 def test_a_run_without_a_step_has_no_speed() -> None:
     assert Speed().metrics()["train/docs_per_s"] == 0
+
+
+def test_training_loss_is_the_same_whatever_a_step_accumulates(run: Run) -> None:
+    still = replace(SETTINGS, optimizer=OptimizerSettings(lr=1e-9))
+    (_, one), (_, three) = (
+        run(str(batches), settings=still, accumulate_grad_batches=batches) for batches in (1, 3)
+    )
+    expected = [row["train_loss"] for row in one.learning_curve]
+    assert len(expected) == 2
+    assert [row["train_loss"] for row in three.learning_curve] == pytest.approx(expected, rel=1e-4)
+
+
+def test_every_document_counts_the_same_in_the_training_loss() -> None:
+    """Also when a checkpoint lies between two batches of different sizes."""
+    trainer: Any = SimpleNamespace(
+        accumulate_grad_batches=2,
+        sanity_checking=False,
+        current_epoch=0,
+        global_step=1,
+        callback_metrics={},
+    )
+    module: Any = None
+    curve, again = LearningCurve(), LearningCurve()
+    curve.on_train_batch_end(trainer, module, {"loss": torch.tensor(0.25)}, batch_of(4, 5, 6), 0)
+    again.load_state_dict(curve.state_dict())
+    again.on_train_batch_end(trainer, module, {"loss": torch.tensor(0.75)}, batch_of(7), 1)
+    again.on_validation_end(trainer, module)
+    assert again.rows == [{"epoch": 1, "step": 1, "train_loss": (3 * 0.5 + 1.5) / 4}]
