@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,8 @@ class TrainingRun:
         ``linear``: see head_start.py; only the first process needs it.
 
         Raises:
-            ConfigError: the checkpoint to go on from is of another run, or the memory ended.
+            ConfigError: the checkpoint to go on from is of another run, the memory ended, or the
+                validation loss was never a number.
             StorageError: the disk is full.
             StoppedError: a signal ended the run, behind a checkpoint.
         """
@@ -148,6 +150,7 @@ class TrainingRun:
             logger.log_provenance(module.manifest.provenance)
         with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
             self._run_trainer(module, data)
+        self._check_finite(module)
         best = Path(self._best.best_model_path)
         if self.is_first_process:  # other machines needn't see its folder
             module.classifier.load_state_dict(classifier_state(read_weights(best)))
@@ -174,6 +177,16 @@ class TrainingRun:
                     f"in metrics.json: {why}",
                     file=sys.stderr,
                 )
+
+    def _check_finite(self, module: DocumentClassification) -> None:
+        least = self._best.best_model_score
+        if least is not None and not isfinite(least):
+            raise ConfigError(
+                f"the validation loss is no number after epoch {self._curve.rows[-1]['epoch']}: "
+                "training has diverged, and there is nothing to keep. Lower "
+                f"model.optimizer.lr={module.settings.optimizer.lr:g}, or give "
+                f"trainer.precision=32-true (now {self.trainer.precision})"
+            )
 
     def _run_trainer(self, module: DocumentClassification, data: DocumentDataModule) -> None:
         try:

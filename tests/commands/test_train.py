@@ -173,6 +173,21 @@ def test_validations_further_apart_than_an_epoch_are_refused(
     assert not run.exists()
 
 
+def test_a_diverging_run_ends_without_a_traceback(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    status, _, err = docsort(
+        *("train", "data=csv", f"data.train={trained.train}", f"data.test={trained.test}"),
+        *(*overrides, "model.optimizer.lr=1e6", f"hydra.run.dir={tmp_path / 'run'}"),
+    )
+    assert status == 2
+    assert "Traceback" not in err
+    assert re.search(
+        r"validation loss is no number after epoch 1.*model\.optimizer\.lr=1e\+06", err
+    )
+    assert not (tmp_path / "run" / "bundle").exists()
+
+
 def test_a_finished_run_is_not_trained_over(
     docsort: Docsort, trained: Trained, overrides: list[str]
 ) -> None:

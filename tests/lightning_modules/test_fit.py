@@ -5,6 +5,7 @@ import json
 import math
 import tempfile
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,16 @@ from docsort.core.windows import DocumentWindows
 from lightning_modules.callbacks import Speed
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from lightning_modules.classification import DocumentClassification
+from lightning_modules.settings import OptimizerSettings
 from lightning_modules.trainer import cpu_precision, with_precision
 from lightning_modules.trainer_settings import checked_trainer
-from tests.lightning_modules.conftest import LABELS, Run, losses_of_validations, make_corpus
+from tests.lightning_modules.conftest import (
+    LABELS,
+    SETTINGS,
+    Run,
+    losses_of_validations,
+    make_corpus,
+)
 
 COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
 
@@ -57,7 +65,6 @@ def test_the_last_epoch_is_kept_beside_the_best(run: Run, monkeypatch: pytest.Mo
         ([0.30, 0.20, 0.24, 0.26], 2),  # the latest within an error of 0.05 of the least
         ([0.20, 0.26, 0.27, 0.25], 3),
         ([0.30, 0.20, 0.16, 0.30], 2),
-        ([math.nan], 0),  # rather than none
     ],
 )
 def test_the_latest_of_the_equally_good_is_kept(
@@ -66,6 +73,24 @@ def test_the_latest_of_the_equally_good_is_kept(
     losses_of_validations(monkeypatch, losses, error=0.05)
     _, fitted = run(max_epochs=len(losses), num_sanity_val_steps=0)
     assert read_weights(fitted.best_checkpoint)["epoch"] == kept
+
+
+def test_a_run_that_diverges_says_what_to_lower(run: Run, tmp_path: Path) -> None:
+    """Also when it is gone on with."""
+    diverging = replace(SETTINGS, optimizer=OptimizerSettings(lr=1e6))
+    with pytest.raises(ConfigError, match=r"after epoch 1.*model\.optimizer\.lr=1e\+06") as refused:
+        run(settings=diverging, max_epochs=3)
+    assert "trainer.precision=32-true" in str(refused.value)
+    with pytest.raises(ConfigError, match="after epoch 1"):
+        run(settings=diverging, max_epochs=3, resume=tmp_path / "run" / "checkpoints" / "last.ckpt")
+
+
+def test_a_run_that_diverges_late_keeps_what_it_had(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses_of_validations(monkeypatch, [0.2, math.nan])
+    _, fitted = run(max_epochs=3, num_sanity_val_steps=0)
+    assert read_weights(fitted.best_checkpoint)["epoch"] == 0
 
 
 def test_a_run_ended_within_an_epoch_is_validated_there(run: Run) -> None:
