@@ -1,9 +1,8 @@
 """When a run's state goes to disk to be gone on from. Knows neither what is in it nor who resumes.
 
-``last.ckpt`` is written after every epoch (under max_steps: a step later), and within one whenever
-so many minutes have passed or a signal asks for the end; always between two optimizer steps with
-nothing pending (gradients being accumulated, a validation), since Lightning restarts from such a
-place only.
+``last.ckpt`` is written after every epoch, and within one whenever so many minutes have passed or a
+signal asks for the end; always between two optimizer steps with nothing pending (gradients being
+accumulated, a validation), since Lightning restarts from such a place only.
 """
 
 import signal
@@ -37,9 +36,17 @@ class Snapshots(Checkpoint):
         self._file, self._go_on = folder / LAST, go_on
         self._every_s, self._signals = every_minutes * 60, signals
         self._since = 0.0
+        self._written = False
+
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        # Under max_steps Lightning 2.6 takes a checkpoint between two epochs for one within the
+        # first, and would end that twice. As with max_epochs alone, it goes on with the second.
+        trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._signals.watch()
+        resumed = trainer.ckpt_path
+        self._written = resumed is not None and Path(resumed).absolute() == self._file.absolute()
         if trainer.is_global_zero:
             for file in (self._file, self._file.with_name(BEST)):
                 remove_partials(file)
@@ -63,11 +70,7 @@ class Snapshots(Checkpoint):
             self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if 0 <= trainer.global_step < trainer.max_steps:
-            # with max_steps Lightning can't restart between epochs: it would end the first twice
-            self._since = float("-inf")
-        else:
-            self._save(trainer)
+        self._save(trainer)
 
     def _stopping(self) -> bool:
         return self._signals.received is not None
@@ -78,7 +81,7 @@ class Snapshots(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._file)
-        self._since = time.monotonic()
+        self._since, self._written = time.monotonic(), True
         if self._any(trainer, self._stopping()):
             self._stop(trainer)
 
@@ -86,11 +89,10 @@ class Snapshots(Checkpoint):
         # only one of several processes may have got it
         number = self._signals.received or signal.SIGTERM
         place = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}"
-        raise StoppedError(
-            number,
-            f"stopped by {signal.Signals(number).name} in {place}; "
-            f"the same command with {self._go_on} goes on",
-        )
+        again = f"the same command with {self._go_on} goes on"
+        if not self._written:
+            again = "before its first checkpoint; the same command begins anew"
+        raise StoppedError(number, f"stopped by {signal.Signals(number).name} in {place}; {again}")
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -141,7 +143,9 @@ def _nothing_pending(trainer: pl.Trainer, num_batches: int) -> bool:
     ended = num_batches == trainer.num_training_batches
     # None: validations go by the clock
     interval = trainer.val_check_batch
-    validates = interval is not None and num_batches % interval == 0
+    by_epoch = trainer.check_val_every_n_epoch is not None
+    counted = num_batches if by_epoch else trainer.fit_loop.total_batch_idx + 1
+    validates = interval is not None and counted % interval == 0
     # asked to stop (last_step.py), a run validates first
     return stepped and not ended and not validates and not trainer.should_stop
 

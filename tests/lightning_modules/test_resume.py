@@ -62,11 +62,46 @@ def test_with_gradients_accumulated_and_validations_within_epochs(
     assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST, **settings))
 
 
+@pytest.mark.parametrize("minutes", [0, 5])
 @pytest.mark.parametrize("at", [20, 25])
-def test_a_run_that_max_steps_ends(run: Run, broken: Break, tmp_path: Path, at: int) -> None:
+def test_a_run_that_max_steps_ends(
+    run: Run, broken: Break, tmp_path: Path, at: int, minutes: int
+) -> None:
     whole = run("whole", max_steps=30)
-    broken(at, checkpoint_minutes=0, max_steps=30)
+    broken(at, checkpoint_minutes=minutes, max_steps=30)
     assert_same(whole, run("broken", resume=tmp_path / "broken" / LAST, max_steps=30))
+
+
+@pytest.mark.parametrize("at", [20, 25, 40, 45])
+def test_a_run_that_ends_before_max_steps(run: Run, broken: Break, tmp_path: Path, at: int) -> None:
+    whole = run("whole", max_steps=1000, max_epochs=3)
+    assert read_weights(tmp_path / "whole" / LAST)["global_step"] == 60
+    broken(at, max_steps=1000, max_epochs=3)
+    last = tmp_path / "broken" / LAST
+    assert read_weights(last)["global_step"] == at // 20 * 20
+    assert_same(whole, run("broken", resume=last, max_steps=1000, max_epochs=3))
+
+
+def test_epochs_of_one_step_under_max_steps(run: Run, broken: Break, tmp_path: Path) -> None:
+    settings = {"limit_train_batches": 1, "max_steps": 3, "max_epochs": 9}
+    whole = run("whole", **settings)
+    broken(2, **settings)
+    last = tmp_path / "broken" / LAST
+    assert read_weights(last)["global_step"] == 2
+    assert_same(whole, run("broken", resume=last, **settings))
+
+
+def test_validations_after_so_many_batches_whatever_the_epoch(
+    run: Run, broken: Break, tmp_path: Path
+) -> None:
+    settings = {"check_val_every_n_epoch": None, "val_check_interval": 15, "checkpoint_minutes": 0}
+    whole = run("whole", **settings)
+    assert [row["step"] for row in whole[1].learning_curve] == [15, 30]
+    for at in (15, 30):  # the batches before these are followed by a validation
+        broken(at, f"broken-{at}", **settings)
+        last = tmp_path / f"broken-{at}" / LAST
+        assert read_weights(last)["global_step"] == at - 1
+        assert_same(whole, run(f"broken-{at}", resume=last, **settings))
 
 
 def test_several_deaths_and_another_folder(run: Run, broken: Break, tmp_path: Path) -> None:

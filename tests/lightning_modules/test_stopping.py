@@ -50,6 +50,30 @@ def test_a_signal_within_a_validation_ends_it(
     assert torch.load(tmp_path / "run" / LAST, weights_only=True)["global_step"] == 20
 
 
+def test_a_signal_before_the_first_checkpoint_says_that_there_is_none(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Speed, "on_validation_batch_start", lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    with pytest.raises(StoppedError, match=r"epoch 1, step 20; before its first.*begins anew"):
+        run(num_sanity_val_steps=0)
+    assert not (tmp_path / "run" / LAST).exists()
+
+
+def test_a_signal_in_an_epoch_of_one_step_under_max_steps(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(self: Speed, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Speed, "on_train_epoch_start", send)
+    with pytest.raises(StoppedError, match=r"epoch 2, step 2.*resume=auto goes on"):
+        run(limit_train_batches=1, max_steps=1000, max_epochs=9)
+    assert torch.load(tmp_path / "run" / LAST, weights_only=True)["global_step"] == 1
+
+
 def test_the_second_signal_acts_as_ever(request: pytest.FixtureRequest) -> None:
     # a test run in the background ignores Ctrl-C
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
