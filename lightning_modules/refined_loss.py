@@ -11,7 +11,7 @@ Shapes: D documents, C classes.
 """
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import torch
@@ -48,10 +48,13 @@ class LeastLoss:
     tolerated: float = inf
 
     def admits(self, loss: float, error: float) -> bool:
-        """Whether the next validation is as good as the best. ``error``: see `Refined`."""
+        """Whether the next validation is as good as the best. ``error``: see `Refined`.
+
+        After an infinite error every loss is that is a number: nothing can be told.
+        """
         if loss < self.least:
             self.least, self.tolerated = loss, loss + max(error, LEAST_ERROR)
-        return loss <= self.tolerated
+        return isfinite(loss) and loss <= self.tolerated
 
 
 class RefinedLoss(Metric):
@@ -85,8 +88,10 @@ def refined_losses(logits_DC: torch.Tensor, targets: torch.Tensor, task: Task) -
 
 
 def standard_error(values_D: torch.Tensor) -> torch.Tensor:
-    """Of the mean of these values, ()."""
-    error: torch.Tensor = values_D.std(correction=0) / len(values_D) ** 0.5
+    """Of the mean of these values, (); infinite for one value, which tells nothing of chance."""
+    if len(values_D) < 2:
+        return values_D.new_tensor(inf)
+    error: torch.Tensor = values_D.std() / len(values_D) ** 0.5
     return error
 
 

@@ -1,12 +1,14 @@
 """The loss at its best temperature, against the one that calibration would fit."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from docsort.report.calibration import fit_temperature
-from lightning_modules.refined_loss import RefinedLoss
+from lightning_modules.refined_loss import LeastLoss, RefinedLoss, standard_error
 
 
 def refined(logits_DC: torch.Tensor, targets: torch.Tensor, task: str = "single_label") -> float:
@@ -61,4 +63,19 @@ def test_error_is_that_of_the_mean(logits_DC: torch.Tensor, targets: torch.Tenso
     twice.update(logits_DC.repeat(2, 1), targets.repeat(2))
     losses_D = F.cross_entropy(logits_DC, targets, reduction="none")
     assert float(once.compute().error) == pytest.approx(float(losses_D.std()) / 500**0.5, rel=0.2)
-    assert float(twice.compute().error) == pytest.approx(float(once.compute().error) / 2**0.5)
+    expected = float(once.compute().error) * (499 / 999) ** 0.5
+    assert float(twice.compute().error) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([1.0], math.inf), ([1.0, 3.0], 1.0), ([1.0, 2.0, 3.0], 3**-0.5)]
+)
+def test_error_of_a_few(values: list[float], expected: float) -> None:
+    assert float(standard_error(torch.tensor(values))) == pytest.approx(expected)
+
+
+def test_one_document_tells_nothing() -> None:
+    least = LeastLoss()
+    losses = [0.1, 9.0, math.nan, math.inf, 0.05, 9.0]
+    admitted = [least.admits(loss, math.inf) for loss in losses]
+    assert admitted == [True, True, False, False, True, True]
