@@ -36,8 +36,11 @@ def make_optimizer(
 
 
 def make_schedule(optimizer: AdamW, num_steps: int, warmup_share: float) -> LambdaLR:
-    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019)."""
-    warmup = max(1, round(num_steps * warmup_share))
+    """Linear warm-up over a share of the steps, then linear decay to 0 (Devlin et al. 2019).
+
+    A share over 0 is one step at least.
+    """
+    warmup = max(round(num_steps * warmup_share), warmup_share > 0)
 
     def factor(step: int) -> float:
         if step < warmup:

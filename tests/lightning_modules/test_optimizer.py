@@ -52,6 +52,25 @@ def test_warm_up_and_decay() -> None:
 
 
 @pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.0, [1.0, 0.75, 0.5, 0.25]),
+        (0.1, [0.5, 1.0, 2 / 3, 1 / 3]),
+        (1.0, [0.2, 0.4, 0.6, 0.8]),
+    ],
+)
+def test_shares_of_warm_up(share: float, expected: list[float]) -> None:
+    optimizer = make_optimizer(model().named_parameters(), OptimizerSettings(lr=1.0))
+    schedule = make_schedule(optimizer, num_steps=4, warmup_share=share)
+    rates = []
+    for _ in range(4):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     "wrong", [{"lr": 0}, {"lr": 1, "weight_decay": -1}, {"lr": 1, "warmup_share": 2}]
 )
 def test_impossible_settings(wrong: dict[str, float]) -> None:
