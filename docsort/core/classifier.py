@@ -39,9 +39,12 @@ class DocumentClassifier(nn.Module):
         self.pad_id = pad_id
 
     def forward(self, windows: DocumentWindows) -> torch.Tensor:
-        """fp32 logits (D, C) of the documents, in their order."""
-        logits_DC: torch.Tensor = self.head(self.dropout(self.embed(windows)))
-        return logits_DC.float()
+        """fp32 logits (D, C) of the documents, in their order, under autocast too."""
+        vectors_DH = self.dropout(self.embed(windows))
+        # bf16 has 8 bits: a product rounded to them would blur the loss that chooses a checkpoint
+        with torch.autocast(vectors_DH.device.type, enabled=False):
+            logits_DC: torch.Tensor = self.head(vectors_DH)
+        return logits_DC
 
     def embed(self, windows: DocumentWindows) -> torch.Tensor:
         """fp32 vectors (D, H) of the documents, in their order."""
