@@ -65,7 +65,7 @@ class DocumentClassification(pl.LightningModule):
         )
         self.classifier.train()  # from_pretrained leaves an encoder in eval mode, without dropout
         self.val_metrics = _val_metrics(manifest)
-        self.val_refined_loss = RefinedLoss(manifest.task)
+        self.val_refined_loss = RefinedLoss(manifest.task, class_weights)
         # not in checkpoints: setting and training documents say it
         self.register_buffer("class_weights", class_weights, persistent=False)
 

@@ -58,15 +58,23 @@ class LeastLoss:
 
 
 class RefinedLoss(Metric):
-    """`Refined` of all documents since the last reset, at the best of TEMPERATURES."""
+    """`Refined` of all documents since the last reset, at the best of TEMPERATURES.
+
+    With the class weights that a run learns by, if there are any: of one label a document, the mean
+    is weighted by the weights of the documents' labels; of several, having a label counts so much
+    against not having it. The error is then that of the weighted mean (a ratio of two means,
+    linearised: Cochran 1977, 2.11).
+    """
 
     full_state_update = False
     logits: list[torch.Tensor]
     targets: list[torch.Tensor]
+    weights_C: torch.Tensor | None
 
-    def __init__(self, task: Task, **options: Any) -> None:
+    def __init__(self, task: Task, weights_C: torch.Tensor | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._task = task
+        self.register_buffer("weights_C", weights_C, persistent=False)
         self.add_state("logits", default=[], dist_reduce_fx="cat")
         self.add_state("targets", default=[], dist_reduce_fx="cat")
 
@@ -76,15 +84,30 @@ class RefinedLoss(Metric):
         self.targets.append(targets)
 
     def compute(self) -> Refined:
-        losses_D = refined_losses(dim_zero_cat(self.logits), dim_zero_cat(self.targets), self._task)
-        return Refined(losses_D.mean().float(), standard_error(losses_D).float())
+        logits_DC, targets = dim_zero_cat(self.logits), dim_zero_cat(self.targets)
+        losses_D = refined_losses(logits_DC, targets, self._task, self.weights_C)
+        shares_D = _shares(targets, self._task, self.weights_C)
+        loss = (shares_D * losses_D).mean()
+        return Refined(loss.float(), standard_error(shares_D * (losses_D - loss)).float())
 
 
-def refined_losses(logits_DC: torch.Tensor, targets: torch.Tensor, task: Task) -> torch.Tensor:
-    """fp64 (D,): each document's log loss at that of TEMPERATURES where their mean is least."""
+def refined_losses(
+    logits_DC: torch.Tensor,
+    targets: torch.Tensor,
+    task: Task,
+    weights_C: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """fp64 (D,): each document's log loss at that of TEMPERATURES where their mean is least.
+
+    ``weights_C``: see `RefinedLoss`; of one label a document only the mean is weighted.
+    """
     logits_DC = logits_DC.double()
-    losses = [_log_losses(logits_DC / temperature, targets, task) for temperature in TEMPERATURES]
-    return min(losses, key=lambda losses_D: float(losses_D.mean()))
+    shares_D = _shares(targets, task, weights_C)
+    losses = [
+        _log_losses(logits_DC / temperature, targets, task, weights_C)
+        for temperature in TEMPERATURES
+    ]
+    return min(losses, key=lambda losses_D: float((shares_D * losses_D).mean()))
 
 
 def standard_error(values_D: torch.Tensor) -> torch.Tensor:
@@ -95,8 +118,21 @@ def standard_error(values_D: torch.Tensor) -> torch.Tensor:
     return error
 
 
-def _log_losses(logits_DC: torch.Tensor, targets: torch.Tensor, task: Task) -> torch.Tensor:
+def _shares(targets: torch.Tensor, task: Task, weights_C: torch.Tensor | None) -> torch.Tensor:
+    """fp64 (D,): how much each document counts in the mean, 1 on average."""
+    if task == "multi_label" or weights_C is None:
+        return torch.ones(len(targets), dtype=torch.double, device=targets.device)
+    weights_D = weights_C.double()[targets]
+    return weights_D / weights_D.mean()
+
+
+def _log_losses(
+    logits_DC: torch.Tensor, targets: torch.Tensor, task: Task, weights_C: torch.Tensor | None
+) -> torch.Tensor:
     if task == "single_label":
         return F.cross_entropy(logits_DC, targets, reduction="none")
-    losses_DC = F.binary_cross_entropy_with_logits(logits_DC, targets.double(), reduction="none")
+    weights_C = None if weights_C is None else weights_C.double()
+    losses_DC = F.binary_cross_entropy_with_logits(
+        logits_DC, targets.double(), reduction="none", pos_weight=weights_C
+    )
     return losses_DC.mean(dim=1)

@@ -17,6 +17,7 @@ from docsort.core.pretrained import load_pretrained
 from docsort.core.probabilities import Task
 from lightning_modules.class_weights import make_class_weights
 from lightning_modules.classification import DocumentClassification
+from lightning_modules.refined_loss import TEMPERATURES
 from tests.lightning_modules.conftest import SETTINGS
 
 LABELS = ("finance", "medicine", "sport")
@@ -87,6 +88,15 @@ def test_several_labels_weigh_what_is_there(loss: Loss) -> None:
     weighted_DC = torch.where(torch.tensor(truth), torch.tensor([1.0, 2.0, 5.0]) * yes_DC, no_DC)
     given = loss("multi_label", torch.tensor([1.0, 2.0, 5.0]), 0.0, truth)
     assert given == pytest.approx(weighted_DC.mean().item())
+
+
+def test_the_loss_that_chooses_a_checkpoint_knows_the_weights(tiny_bert: Path) -> None:
+    manifest, weights_C = Manifest("single_label", LABELS, 16, 4, 4), torch.tensor([1.0, 2.0, 5.0])
+    module = DocumentClassification(load_pretrained(str(tiny_bert)), manifest, SETTINGS, weights_C)
+    truth = torch.tensor([0, 2, 2])
+    module.val_refined_loss.update(LOGITS_DC, truth)
+    least = min(module.loss(LOGITS_DC / t, truth).item() for t in TEMPERATURES)
+    assert module.val_refined_loss.compute().loss.item() == pytest.approx(least)
 
 
 def test_label_smoothing_spreads_a_share_of_the_truth(loss: Loss) -> None:

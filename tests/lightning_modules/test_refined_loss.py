@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from docsort.report.calibration import fit_temperature
-from lightning_modules.refined_loss import LeastLoss, RefinedLoss, standard_error
+from lightning_modules.refined_loss import TEMPERATURES, LeastLoss, RefinedLoss, standard_error
 
 
 def refined(logits_DC: torch.Tensor, targets: torch.Tensor, task: str = "single_label") -> float:
@@ -72,6 +72,58 @@ def test_error_is_that_of_the_mean(logits_DC: torch.Tensor, targets: torch.Tenso
 )
 def test_error_of_a_few(values: list[float], expected: float) -> None:
     assert float(standard_error(torch.tensor(values))) == pytest.approx(expected)
+
+
+def test_weights_decide_which_validation_is_better() -> None:
+    """Four documents of a common label and one of a rare one: each model is unsure of one label."""
+    targets = torch.tensor([0, 0, 0, 0, 1])
+    unsure_of_rare = torch.tensor([[3.0, 0.0]] * 4 + [[0.0, 0.0]])
+    unsure_of_common = torch.tensor([[0.0, 0.0]] * 2 + [[3.0, 0.0]] * 2 + [[0.0, 3.0]])
+    losses = {}
+    for weights in (None, torch.tensor([0.625, 2.5])):
+        for logits in (unsure_of_rare, unsure_of_common):
+            metric = RefinedLoss("single_label", weights)
+            metric.update(logits, targets)
+            losses[weights is None, logits is unsure_of_rare] = float(metric.compute().loss)
+    assert losses[True, True] < losses[True, False]
+    assert losses[False, True] > losses[False, False]
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label"])
+def test_weights_are_those_of_the_training_loss(logits_DC: torch.Tensor, task: str) -> None:
+    generator = torch.Generator().manual_seed(1)
+    weights_C = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    if task == "single_label":
+        targets = torch.multinomial(logits_DC.softmax(1), 1, generator=generator)[:, 0]
+        expected = min(
+            float(F.cross_entropy(logits_DC / t, targets, weights_C)) for t in TEMPERATURES
+        )
+    else:
+        targets = torch.rand(500, 4, generator=generator) < logits_DC.sigmoid()
+        expected = min(
+            float(
+                F.binary_cross_entropy_with_logits(
+                    logits_DC / t, targets.float(), pos_weight=weights_C
+                )
+            )
+            for t in TEMPERATURES
+        )
+    metric = RefinedLoss(task, weights_C)
+    metric.update(logits_DC, targets)
+    assert float(metric.compute().loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_label_that_weighs_twice_is_one_seen_twice(
+    logits_DC: torch.Tensor, targets: torch.Tensor
+) -> None:
+    """But says no more of chance: the error is larger than that of twice the documents."""
+    weighted = RefinedLoss("single_label", torch.tensor([2.0, 1, 1, 1]))
+    doubled = RefinedLoss("single_label")
+    weighted.update(logits_DC, targets)
+    again = targets == 0
+    doubled.update(torch.cat([logits_DC, logits_DC[again]]), torch.cat([targets, targets[again]]))
+    assert float(weighted.compute().loss) == pytest.approx(float(doubled.compute().loss))
+    assert 1 < float(weighted.compute().error / doubled.compute().error) < 2**0.5
 
 
 def test_one_document_tells_nothing() -> None:
