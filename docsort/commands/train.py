@@ -32,7 +32,7 @@ from docsort.commands.run_folder import (
     remove_unfinished,
 )
 from docsort.commands.show import metrics_table
-from docsort.core.bundle import Bundle, Manifest, read_bundle, seal
+from docsort.core.bundle import Bundle, Cascade, Manifest, read_bundle, seal
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import Pretrained, check_window, load_pretrained
 from docsort.core.scorer import Scorer
@@ -75,24 +75,10 @@ def train(config: Mapping[str, Any]) -> float:
     logger = settings_of(LoggerSettings, "logger", config["logger"])
     settings = RunSettings(config["seed"], config["patience"], config["checkpoint_minutes"], logger)
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
-        manifest = _Inputs.read(config, data_settings, model_settings).manifest
-        if why := what_differs(read_bundle(folder / BUNDLE).manifest, manifest):
-            raise ConfigError(
-                f"hydra.run.dir={folder} holds a finished run, and {why}; name another folder"
-            )
+        _check_same(folder, _Inputs.read(config, data_settings, model_settings).manifest)
         print(f"finished before\n{last_lines(folder)}")
         return finished["val/macro_f1"]
-    if config["resume"] != AUTO and (folder / BUNDLE).exists():
-        raise ConfigError(
-            f"hydra.run.dir={folder} holds a finished run; name another folder (or resume={AUTO}, "
-            "if it was stopped while it wrote its results)"
-        )
-    resume = checkpoint_to_resume(config["resume"], folder)
-    if resume and finished_metrics(resume.absolute().parent.parent):
-        raise ConfigError(
-            f"resume={resume} is of a finished run, whose checkpoints this one would replace; to "
-            f"go on from it, copy it to {folder / CHECKPOINTS / LAST} and give resume={AUTO}"
-        )
+    resume = _checkpoint(config["resume"], folder)
     run = TrainingRun(config["trainer"], folder, settings, resume, _trial_reports())
     console = Console(quiet=not run.is_first_process)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -112,30 +98,51 @@ def train(config: Mapping[str, Any]) -> float:
     sizes = ", ".join(f"{name} {len(split)}" for name, split in corpus.splits().items())
     console.print(f"{corpus.name}: {len(corpus.labels)} labels; documents: {sizes}", markup=False)
     console.print(f"precision: {run.trainer.precision}", markup=False)
+    look = None
     if run.is_first_process:
         keep_job_files(config)
         write_json(folder / "provenance.json", manifest.provenance)
-        found = audit_corpus(corpus, data_settings, pretrained.tokenizer, plan, folder)
-        baseline = measure_baseline(corpus)
-        figure = baseline.metrics["baseline/test/accuracy"]
-        console.print(f"linear baseline: {figure:.4f} test accuracy")
-        limit = model_settings.cascade.max_extra_error
-        cascade = corpus_cascade(corpus, baseline.model, limit, console) if limit else None
+        look = _FirstLook.at(inputs, data_settings, model_settings, folder, console)
 
     module = DocumentClassification(pretrained, manifest, model_settings, weights)
     data = DocumentDataModule(
         corpus, pretrained.tokenizer, plan, data_settings.batch_size, config["seed"]
     )
-    fitted = run.fit(module, data, baseline.model if run.is_first_process else None)
-    if not run.is_first_process:
+    fitted = run.fit(module, data, look.baseline.model if look else None)
+    if look is None:
         return float("nan")
     remove_unfinished(folder)
-    scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, baseline.model, cascade)
-    metrics = _write_results(folder, scorer, corpus, found, fitted, baseline, config)
+    linear = look.baseline.model
+    scorer = calibrated_bundle(folder / BUNDLE, module, corpus, fitted, linear, look.cascade)
+    metrics = _write_results(folder, scorer, corpus, look, fitted, config)
     metrics_table(metrics, console)
     print(last_lines(folder), flush=True)
     run.log_results(metrics)  # the last: a server that is away is asked for minutes
     return metrics["val/macro_f1"]
+
+
+def _check_same(folder: Path, manifest: Manifest) -> None:
+    """Raises ConfigError when the finished run in ``folder`` is another one."""
+    if why := what_differs(read_bundle(folder / BUNDLE).manifest, manifest):
+        raise ConfigError(
+            f"hydra.run.dir={folder} holds a finished run, and {why}; name another folder"
+        )
+
+
+def _checkpoint(given: str | None, folder: Path) -> Path | None:
+    """What to go on from. Raises ConfigError where that would replace a finished run's files."""
+    if given != AUTO and (folder / BUNDLE).exists():
+        raise ConfigError(
+            f"hydra.run.dir={folder} holds a finished run; name another folder (or resume={AUTO}, "
+            "if it was stopped while it wrote its results)"
+        )
+    resume = checkpoint_to_resume(given, folder)
+    if resume and finished_metrics(resume.absolute().parent.parent):
+        raise ConfigError(
+            f"resume={resume} is of a finished run, whose checkpoints this one would replace; to "
+            f"go on from it, copy it to {folder / CHECKPOINTS / LAST} and give resume={AUTO}"
+        )
+    return resume
 
 
 @dataclass(frozen=True)
@@ -167,6 +174,34 @@ class _Inputs:
         return cls(pretrained, plan, corpus, manifest)
 
 
+@dataclass(frozen=True)
+class _FirstLook:
+    """What the first process finds out about the documents before it trains."""
+
+    audit: Audit
+    baseline: BaselineScores
+    cascade: Cascade | None
+
+    @classmethod
+    def at(
+        cls,
+        inputs: _Inputs,
+        data_settings: DataSettings,
+        model_settings: ModelSettings,
+        folder: Path,
+        console: Console,
+    ) -> "_FirstLook":
+        """Writes the audit into ``folder``."""
+        corpus, tokenizer = inputs.corpus, inputs.pretrained.tokenizer
+        audit = audit_corpus(corpus, data_settings, tokenizer, inputs.plan, folder)
+        baseline = measure_baseline(corpus)
+        figure = baseline.metrics["baseline/test/accuracy"]
+        console.print(f"linear baseline: {figure:.4f} test accuracy")
+        limit = model_settings.cascade.max_extra_error
+        cascade = corpus_cascade(corpus, baseline.model, limit, console) if limit else None
+        return cls(audit, baseline, cascade)
+
+
 def _manifest(
     corpus: Corpus, settings: ModelSettings, pretrained: Pretrained, config: Mapping[str, Any]
 ) -> Manifest:
@@ -185,15 +220,14 @@ def _write_results(
     folder: Path,
     scorer: Scorer,
     corpus: Corpus,
-    found: Audit,
+    look: _FirstLook,
     fitted: Fitted,
-    baseline: BaselineScores,
     config: Mapping[str, Any],
 ) -> dict[str, float]:
     """Score the test documents with the written bundle; write all that says how good it is."""
     test = score_split(scorer, corpus.test, "test")
-    calibration = scorer.bundle.calibration
-    leaked = np.isin(test.split["row"], found.leaked_rows())
+    calibration, baseline = scorer.bundle.calibration, look.baseline
+    leaked = np.isin(test.split["row"], look.audit.leaked_rows())
     metrics = {
         **split_metrics("test", test, calibration),
         **scorer.bundle.provenance["metrics"],
