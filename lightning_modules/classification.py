@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassF1Score,
-    MultilabelAccuracy,
+    MultilabelExactMatch,
     MultilabelF1Score,
 )
 
@@ -145,5 +145,5 @@ def _val_metrics(manifest: Manifest) -> MetricCollection:
             }
         )
     return MetricCollection(
-        {MACRO_F1: MultilabelF1Score(num), "val/accuracy": MultilabelAccuracy(num)}
+        {MACRO_F1: MultilabelF1Score(num), "val/accuracy": MultilabelExactMatch(num)}
     )

@@ -15,6 +15,8 @@ import torch
 
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
+from docsort.data.targets import as_targets
+from docsort.report.metrics import document_metrics
 from lightning_modules.callbacks import Speed
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from lightning_modules.classification import DocumentClassification
@@ -289,3 +291,14 @@ def test_validation_sees_every_document_once(run: Run, monkeypatch: pytest.Monke
     token_ids = module.tokenizer.encode(corpus.val["text"][:])
     expected = DocumentWindows.of(token_ids, module.manifest.plan(module.tokenizer)).token_ids
     assert sorted(ids for windows in seen for ids in windows.token_ids) == sorted(expected)
+
+
+def test_accuracy_while_training_is_what_it_is_in_the_end(run: Run) -> None:
+    """Of several labels a document, the share of documents with exactly theirs."""
+    module, fitted = run(several=True, max_epochs=1, precision="32-true")
+    scorer, val = scorer_from_checkpoint(fitted.best_checkpoint), make_corpus(several=True).val
+    probabilities_DC = np.stack([each.probabilities for each in scorer.score(val["text"][:])])
+    truth_DC = as_targets(val["label"][:], module.manifest.labels, "multi_label")
+    figures = document_metrics(truth_DC, probabilities_DC, "multi_label")
+    assert 0 < figures["accuracy"] < 1
+    assert fitted.learning_curve[0]["val_accuracy"] == pytest.approx(figures["accuracy"])
