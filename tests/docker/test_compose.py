@@ -62,7 +62,7 @@ def test_the_root_is_read_only_and_no_device_or_setuid_comes_in(stack: Stack, se
 
 
 @pytest.mark.parametrize(
-    ("service", "memory", "pids"), [("model", 4 << 30, 512), ("nginx", 1280 << 20, 32)]
+    ("service", "memory", "pids"), [("model", 8 << 30, 512), ("nginx", 1280 << 20, 32)]
 )
 def test_memory_and_processes_are_bounded(
     stack: Stack, service: str, memory: int, pids: int

@@ -305,7 +305,7 @@ def test_a_crowd_with_keys_is_let_in(
 ) -> None:
     keys = tmp_path / "keys.txt"
     key = add_key(keys, "alice")
-    wall = open_wall(api_keys=keys)
+    wall = open_wall(api_keys=keys, client_connections=256)
     all_wait = threading.Event()
     accept = UnixStreamServer.get_request
 
