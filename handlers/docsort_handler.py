@@ -114,6 +114,8 @@ class DocsortHandler:
                 self._answers.keep(texts[index], outcome)
         if any(_is_failure(outcome) for outcome in outcomes):
             self._end_if_broken()
+        elif any(isinstance(outcomes[index], Prediction) for index in documents):
+            self._failed_probes = 0
         if any(outcome is refusal for outcome in outcomes):
             _LOG.warning("a batch took too long; what was left of it is refused")
         scored = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]

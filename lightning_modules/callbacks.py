@@ -62,7 +62,8 @@ class Speed(pl.Callback):
 class LearningCurve(pl.Callback):
     """One row each validation: epoch, step, training loss since the last, validation figures.
 
-    The training loss is the mean over documents, as the validation loss is.
+    The training loss is the mean over documents, as the validation loss is; over those of the first
+    process, where there are several.
     """
 
     def __init__(self) -> None:

@@ -49,7 +49,14 @@ class _KeepingWriter(ExperimentWriter):
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
         with Path(self.metrics_file_path).open(encoding="utf-8", newline="") as stream:
-            self._write_whole(list(csv.DictReader(stream)))
+            reader = csv.DictReader(stream)
+            rows, before = list(reader), list(reader.fieldnames or ())
+        try:
+            self._write_whole(rows)
+        except BaseException:
+            # Lightning writes once more as the run ends: not these rows under the old header
+            self.metrics_keys, self.metrics = before, []
+            raise
 
     def _write_whole(self, rows: list[dict[str, Any]]) -> None:
         """A run that dies meanwhile keeps the rows of before. Raises StorageError."""

@@ -139,10 +139,10 @@ class TrainingRun:
         ``linear``: see head_start.py; only the first process needs it.
 
         Raises:
-            ConfigError: the checkpoint to go on from is of another run, the memory ended, or the
-                validation loss was never a number.
+            ConfigError: the checkpoint to go on from is of another run, the memory ended, or there
+                was no validation, or none whose loss was a number.
             StorageError: the disk is full.
-            StoppedError: a signal ended the run, behind a checkpoint.
+            StoppedError: a signal ended the run; its message says how to go on.
         """
         self.check_resumed(module.manifest)
         self._head_start.linear = linear
@@ -179,6 +179,11 @@ class TrainingRun:
                 )
 
     def _check_finite(self, module: DocumentClassification) -> None:
+        if not self._best.best_model_path:
+            raise ConfigError(
+                "the run ended before its first validation, and there is nothing to keep; lower "
+                f"trainer.val_check_interval={self.trainer.val_check_interval}, or give more epochs"
+            )
         least = self._best.best_model_score
         if least is not None and not isfinite(least):
             raise ConfigError(

@@ -6,8 +6,9 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +103,23 @@ class ContinuedMLFlowLogger(MLFlowLogger):
 
         It isn't asked again before the results: over a network each try takes minutes.
         """
+        what = f"takes no figures from step {step} on, which are in {LOGS}/metrics.csv"
+        self._unless_away(what, partial(self._log, metrics, step))
+
+    @rank_zero_only
+    def finalize(self, status: str = "success") -> None:
+        self._unless_away("is not told how the run ended", partial(super().finalize, status))
+
+    def _unless_away(self, what: str, tell: Callable[[], None]) -> None:
+        """Tell the store something unless it is away; where it has just gone, say so, this once."""
         if self._is_away:
             return
         try:
-            self._log(metrics, step)
+            tell()
         except Exception as error:  # the network's, the disk's or MLflow's own
             self._is_away = True
             why = (str(error).strip() or type(error).__name__).partition("\n")[0]
-            print(
-                f"warning: MLflow takes no figures from step {step} on, which are in "
-                f"{LOGS}/metrics.csv: {why}",
-                file=sys.stderr,
-            )
+            print(f"warning: MLflow {what}: {why}", file=sys.stderr)
 
     def _log(self, metrics: Mapping[str, float], step: int | None) -> None:
         _ = self.experiment  # finds what the run has
@@ -137,3 +143,5 @@ class ContinuedMLFlowLogger(MLFlowLogger):
     @rank_zero_only
     def log_results(self, metrics: Mapping[str, float], step: int) -> None:
         self._log({f"results/{name}": value for name, value in metrics.items()}, step)
+        if self._is_away:  # it is there again, and has not been told
+            super().finalize()

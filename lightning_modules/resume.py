@@ -16,9 +16,7 @@ from lightning_modules.snapshots import LAST
 AUTO = "auto"
 CHECKPOINTS = "checkpoints"
 # Settings that say where things are, how long to train, or what is shown; everything else decides
-# about the steps already made. What the files hold is compared by hash. trainer.max_steps is not
-# among them: given to a run that had none, Lightning ends the epoch before the checkpoint twice
-# (snapshots.py) and the last epoch is never made.
+# about the steps already made. What the files hold is compared by hash.
 _FREE = frozenset(
     {
         "resume",
@@ -36,6 +34,7 @@ _FREE = frozenset(
         "model.sha256",
         "model.license",
         "trainer.max_epochs",
+        "trainer.max_steps",
         "trainer.log_every_n_steps",
     }
 )

@@ -89,9 +89,11 @@ class Snapshots(Checkpoint):
         # only one of several processes may have got it
         number = self._signals.received or signal.SIGTERM
         place = f"epoch {trainer.current_epoch + 1}, step {trainer.global_step}"
-        again = f"the same command with {self._go_on} goes on"
-        if not self._written:
-            again = "before its first checkpoint; the same command begins anew"
+        again = "before its first checkpoint; the same command begins anew"
+        if self._written:
+            again = f"the same command with {self._go_on} goes on"
+        elif trainer.ckpt_path:
+            again = f"the same command goes on from {trainer.ckpt_path}"
         raise StoppedError(number, f"stopped by {signal.Signals(number).name} in {place}; {again}")
 
 

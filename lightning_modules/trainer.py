@@ -43,7 +43,9 @@ def make_trainer(
 
 def with_precision(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Trainer settings with the precision that null means on this machine's CPU."""
-    if settings.get("precision", "") is None and settings.get("accelerator") == "cpu":
+    accelerator = settings.get("accelerator")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if settings.get("precision", "") is None and on_cpu:
         return {**settings, "precision": cpu_precision()}
     return dict(settings)
 

@@ -56,6 +56,8 @@ def check_validated(trainer: Trainer, num_documents: int, batch_size: int) -> No
     """
     interval = trainer.val_check_interval
     num_batches = batches_in_epoch(num_documents, batch_size, trainer.world_size)
+    limit = trainer.limit_train_batches
+    num_batches = min(num_batches, limit) if type(limit) is int else int(num_batches * limit)
     # by Lightning's None batches are counted over the epochs
     in_epoch = type(interval) is int and trainer.check_val_every_n_epoch is not None
     accepted = f"a share over 0.0 to 1.0, or {num_batches} batches at most, which is an epoch"
@@ -90,6 +92,8 @@ _CHECKS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ),
     # what is no number is a time, which Lightning reads by itself
     ("val_check_interval", lambda x: type(x) not in (int, float) or _is_amount(x), _AMOUNT),
+    ("check_val_every_n_epoch", lambda x: x is None or x == 1, "1, or null to count all batches"),
+    ("limit_train_batches", lambda x: x is None or _is_amount(x), _AMOUNT),
     # without a validation no checkpoint is chosen
     ("limit_val_batches", lambda x: x is None or _is_amount(x), _AMOUNT),
     ("fast_dev_run", lambda x: x is False, "false; trainer.max_steps makes a run short"),

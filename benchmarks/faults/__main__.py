@@ -43,7 +43,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     trials: list[Trial] = []
     about = {"arguments": vars(arguments), **describe()}
-    with trial_server(LEAK_BYTES) as server:
+    # the load comes from one address, and is to fill a queue as that of many would
+    with trial_server(LEAK_BYTES, "--client-connections", "256") as server:
         for trial in chain.from_iterable(FAULTS[f](server, arguments) for f in arguments.faults):
             print(
                 f"{'held' if trial.held else 'NOT HELD'}: {trial.what}: {trial.outcome}", flush=True
@@ -90,7 +91,7 @@ def _limits(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Tria
     outcome += f"refusals within {burst.longest_refusal_s:.1f} s; "
     outcome += f"ten in a row answered {burst.recovery_s:.1f} s after the last"
     what = f"{burst.num} requests at five times {burst.capacity_per_s:.1f}/s"
-    yield Trial("6", what, outcome, burst.held)
+    yield Trial("6", what, outcome, burst.held and burst.statuses[503] > 0)
 
 
 def _reachable(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Trial]:

@@ -17,7 +17,7 @@ import docsort.__main__
 from docsort.commands import plugins
 from docsort.commands.verb_help import CONFIG_MODULE, verb_help
 from docsort.core.disk import full_disk_as_error, write_whole
-from docsort.core.errors import ConfigError, DocsortError
+from docsort.core.errors import ConfigError, DocsortError, StoppedError
 
 # conf/ is installed inside the package (see setup.cfg), so that a conf/ where the user stands never
 # shadows it
@@ -43,11 +43,15 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
             # by this command line Lightning starts further processes: it must be this job's alone
             sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
             resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-            with full_disk_as_error(output_dir()):
-                return task(resolved)  # type: ignore[arg-type]
+            return task(resolved)  # type: ignore[arg-type]
         except (DocsortError, OmegaConfBaseException):
             _remove_if_unused(output_dir())
             raise
+        except StoppedError:
+            raise
+        except Exception:
+            with full_disk_as_error(output_dir()):
+                raise
 
     plugins.register()
     # else Hydra prints errors itself, and ends the process

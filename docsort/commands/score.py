@@ -6,6 +6,7 @@ into place.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def _predictions(scorer: Scorer, texts: list[str]) -> pa.Table:
 
 
 def _join(source: PlainFile, output: Path, parts: ScoreParts) -> None:
-    joined = parts.folder / "joined"  # a killed run's is written again
+    joined = parts.folder / f"joined.{os.getpid()}"  # a killed run's goes with the parts
     try:
         with full_disk_as_error(output):
             with row_writer(output)(joined) as write:

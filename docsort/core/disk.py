@@ -47,7 +47,11 @@ def put_in_place(finished: Path, path: Path) -> None:
     """Rename a file that is finished, so that a power cut leaves no name with nothing in it."""
     _sync(finished)
     os.replace(finished, path)
-    _sync(path.parent)
+    try:
+        _sync(path.parent)
+    except OSError as error:  # some shared file systems don't do that to folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def remove_partials(path: Path) -> None:

@@ -52,7 +52,7 @@ class StorageError(DocsortError):
 
 
 class StoppedError(Exception):
-    """A signal ended a run; its last checkpoint is whole, and the message says how to go on.
+    """A signal ended a run; the message says how to go on, or that it begins anew.
 
     Not a DocsortError, so that no sweep takes it for one failed job and goes on with the next.
     """

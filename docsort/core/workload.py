@@ -46,10 +46,9 @@ def cut_documents(num_tokens: Sequence[int], deadline: Deadline) -> Iterator[lis
     """Indices of documents to score together, those of the fewest tokens first, while time allows.
 
     ``num_tokens`` are those that the encoder computes of each. So when time runs out it is the
-    longest documents that are left, not those beside them. The first chunk is what any worker ends
-    in time, or the time cannot be kept at all; the time that a chunk takes, from its yield to the
-    next one, tells how much more can be done. The first chunk holds at least as many tokens as the
-    longest document, if there are any more, so that its pace tells something.
+    longest documents that are left, not those beside them. The first chunk is what a worker is
+    trusted to end in time, or as much as two of the longest documents where that is more; the time
+    that a chunk takes, from its yield to the next one, tells how much more can be done.
     """
     waiting = _least_first(num_tokens)
     limit = max(TRUSTED_TOKENS_PER_S * deadline.left_s, 2 * max(num_tokens, default=0))

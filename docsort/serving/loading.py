@@ -52,6 +52,16 @@ def forget(watch: Watch, info: ArchiveInfo) -> None:
         watch.api.unregister(info.name, info.version)
 
 
+def make_gate(gate: Path) -> None:
+    """Make a file that Nginx looks for. Raises StorageError or ServingError."""
+    try:
+        with full_disk_as_error(gate):
+            gate.parent.mkdir(parents=True, exist_ok=True)
+            gate.touch()
+    except OSError as error:
+        raise ServingError(f"{gate} cannot be made: {error.strerror}") from error
+
+
 @contextmanager
 def hidden(run_dir: RunDir, predictions: str) -> Iterator[None]:
     """Let Nginx answer 404 to ``/predictions/…`` while the block runs; no reload is needed.
@@ -59,12 +69,7 @@ def hidden(run_dir: RunDir, predictions: str) -> Iterator[None]:
     Raises StorageError or ServingError where the file that says so cannot be made.
     """
     gate = run_dir.closed / "predictions" / f"{predictions}~"
-    try:
-        with full_disk_as_error(gate):
-            gate.parent.mkdir(parents=True, exist_ok=True)
-            gate.touch()
-    except OSError as error:
-        raise ServingError(f"{gate} cannot be made: {error.strerror}") from error
+    make_gate(gate)
     try:
         yield
     finally:

@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from docsort.core.disk import full_disk_as_error
 from docsort.core.errors import DocsortError, ServingError
 from docsort.serving.canaries import Canaries
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
-from docsort.serving.loading import forget, hidden, load
+from docsort.serving.loading import forget, hidden, load, make_gate
 from docsort.serving.mar import read_archive
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
@@ -83,10 +82,7 @@ class Rollout:
             for version in model.versions:
                 is_retiring = (model.name, version.version) in self._retiring
                 if version.version != model.default and not is_retiring:
-                    gate = self._run_dir.unloaded(model.name, version.version)
-                    with full_disk_as_error(gate):
-                        gate.parent.mkdir(parents=True, exist_ok=True)
-                        gate.touch()
+                    make_gate(self._run_dir.unloaded(model.name, version.version))
 
     def load_others(self) -> None:
         """Load what is no default. One that fails is told and left out: the defaults serve on.

@@ -125,6 +125,8 @@ def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
         ("trainer.gradient_clip_val=-1", r"gradient_clip_val=-1.*from 0 up"),
         ("trainer.val_check_interval=0", r"val_check_interval=0 .*from 1 up"),
         ("+trainer.limit_val_batches=0", r"limit_val_batches=0 .*over 0\.0 to 1\.0"),
+        ("+trainer.limit_train_batches=0", r"limit_train_batches=0 .*over 0\.0 to 1\.0"),
+        ("+trainer.check_val_every_n_epoch=2", r"check_val_every_n_epoch=2 .*1, or null"),
         ("+trainer.fast_dev_run=true", r"fast_dev_run=True.*trainer\.max_steps"),
         ("model.window=abc", r"model\.window=abc.*a whole number"),
         ("model.optimizer.lr=fast", r"model\.optimizer\.lr=fast.*a number"),

@@ -235,7 +235,11 @@ def test_a_worker_that_fails_on_everything_ends(
     assert "this worker fails on everything" in caplog.text
 
 
-def test_a_worker_that_is_well_again_stays(handler: DocsortHandler, broken: list[bool]) -> None:
+@pytest.mark.parametrize("document", [b"poison", b"a"])
+def test_a_worker_that_is_well_again_stays(
+    handler: DocsortHandler, broken: list[bool], document: bytes
+) -> None:
+    """As is seen by the word that is scored beside a failure, and by any document."""
     for _ in range(MAX_FAILED_PROBES):
         broken.append(True)
         for _ in range(MAX_FAILED_PROBES - 1):
@@ -243,7 +247,7 @@ def test_a_worker_that_is_well_again_stays(handler: DocsortHandler, broken: list
         broken.clear()
         with pytest.MonkeyPatch.context() as patch:
             counting(patch, lambda documents: "poison" in documents)
-            assert ask(handler, (PLAIN, b"poison"))[0][0] == 500  # and the word beside it is scored
+            assert ask(handler, (PLAIN, document))[0][0] == (500 if document == b"poison" else 200)
 
 
 def test_a_document_that_the_model_fails_on_ends_no_worker(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
 from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
@@ -23,7 +24,7 @@ from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import Batch
 from lightning_modules.settings import OptimizerSettings
 from lightning_modules.trainer import cpu_precision, with_precision
-from lightning_modules.trainer_settings import checked_trainer
+from lightning_modules.trainer_settings import check_validated, checked_trainer
 from tests.lightning_modules import conftest
 from tests.lightning_modules.conftest import (
     LABELS,
@@ -203,8 +204,10 @@ def test_precision_by_what_the_processor_multiplies_in(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    settings = {"accelerator": "cpu", "precision": None}
-    assert with_precision(settings) == {**settings, "precision": precision}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for accelerator in ("cpu", "auto"):  # there is no GPU
+        settings = {"accelerator": accelerator, "precision": None}
+        assert with_precision(settings) == {**settings, "precision": precision}
     for own in ({"accelerator": "cpu", "precision": "16-mixed"}, {"accelerator": "cpu"}):
         assert with_precision(own) == own
 
@@ -268,6 +271,19 @@ def test_precisions_where_there_is_a_gpu(
     settings = {"accelerator": accelerator, "precision": precision}
     with nullcontext() if fits else pytest.raises(ConfigError, match=rf"precision={precision}"):
         checked_trainer(settings)
+
+
+def test_a_run_that_ends_before_its_first_validation(run: Run) -> None:
+    with pytest.raises(ConfigError, match=r"first validation.*trainer\.val_check_interval=100"):
+        run(check_val_every_n_epoch=None, val_check_interval=100, max_epochs=1)
+
+
+def test_the_batches_that_an_epoch_is_limited_to_count() -> None:
+    for limit in (5, 0.5):
+        trainer = Trainer(accelerator="cpu", limit_train_batches=limit, val_check_interval=6)
+        with pytest.raises(ConfigError, match=r"val_check_interval=6 .* 5 batches at most"):
+            check_validated(trainer, num_documents=160, batch_size=16)
+        check_validated(Trainer(accelerator="cpu", val_check_interval=6), 160, 16)
 
 
 def test_an_unknown_trainer_setting(run: Run) -> None:

@@ -1,6 +1,7 @@
 """The logs that a run goes on with: no step is lost, and none stands twice."""
 
 import csv
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,7 @@ def test_a_run_that_dies_while_it_writes_its_figures_again_loses_none(tmp_path: 
     assert log.read_text(encoding="utf-8").split() == rows
     with files_at_most(20), pytest.raises(StorageError, match=r"metrics\.csv"):
         before.log_metrics({"val/loss": 0.5}, step=5)
+    before.finalize("failed")  # as Lightning does then: nothing under the wrong header
     assert log.read_text(encoding="utf-8").split() == rows
     assert list(log.parent.iterdir()) == [log]
 
@@ -130,9 +132,11 @@ def test_mlflow_after_its_run_was_deleted(store: str, tmp_path: Path, from_step:
     assert second.version != first.version
 
 
+@pytest.mark.parametrize("back", [True, False])
 def test_a_store_that_goes_away_while_a_run_trains(
     run: Run,
     store: str,
+    back: bool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -140,14 +144,21 @@ def test_a_store_that_goes_away_while_a_run_trains(
     from mlflow import MlflowClient
 
     log_batch, tries = MlflowClient.log_batch, []
+    comes_back = 40 if back else math.inf
 
     def goes_away(self: MlflowClient, run_id: str, metrics: Any = (), **others: Any) -> None:
         step = max((each.step for each in metrics), default=0)  # none with the settings
         tries.append(step)
-        if step >= 20:
+        if 20 <= step < comes_back:
+            patched.setattr(MlflowClient, "get_run", away)
             raise ConnectionError("no route to host\nsecond line")
+        patched.setattr(MlflowClient, "get_run", get_run)
         log_batch(self, run_id, metrics, **others)
 
+    def away(*_: object) -> None:
+        raise ConnectionError("no route to host")
+
+    get_run = MlflowClient.get_run
     settings = LoggerSettings("mlflow", store, "goes away")
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, "log_batch", goes_away)
@@ -161,6 +172,9 @@ def test_a_store_that_goes_away_while_a_run_trains(
     client = MlflowClient(store)
     steps = [each.step for each in client.get_metric_history(run_id, "train/loss")]
     assert steps == list(range(20))
+    ended = {True: "FINISHED", False: "RUNNING"}  # nobody could be told
+    assert client.get_run(run_id).info.status == ended[back]
+    assert ("did not get the run's results" in said) is not back
 
 
 def test_results_that_a_logger_does_not_get(
