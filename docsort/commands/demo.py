@@ -50,7 +50,8 @@ def main() -> int:
     console.print(
         f"\n[bold]report[/]   {run / 'report.html'}\n[bold]bundle[/]   {run / 'bundle'}\n"
         f"[bold]archive[/]  {archive}\n"
-        f"Leave it serving on port {PORT} with: [bold]{docsort} serve {archive}[/]"
+        f"Leave it serving on port {PORT} with: [bold]{docsort} serve {archive}[/]",
+        soft_wrap=True,  # what is to be copied stays on its line
     )
     return 0
 
