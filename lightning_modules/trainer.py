@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import Logger
 from docsort.core.errors import ConfigError
 from docsort.core.shape_cache import limit_shape_cache
 from lightning_modules.checkpoint_io import WholeCheckpoints
-from lightning_modules.trainer_settings import checked_trainer
+from lightning_modules.trainer_settings import checked_trainer, resolved_accelerator
 
 _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
 
@@ -43,8 +43,7 @@ def make_trainer(
 
 def with_precision(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Trainer settings with the precision that null means on this machine's CPU."""
-    accelerator = settings.get("accelerator")
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    on_cpu = resolved_accelerator(settings.get("accelerator", "auto")) == "cpu"
     if settings.get("precision", "") is None and on_cpu:
         return {**settings, "precision": cpu_precision()}
     return dict(settings)

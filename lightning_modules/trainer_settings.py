@@ -31,14 +31,12 @@ def checked_trainer(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     accelerator = settings.get("accelerator", "auto")
     _check("accelerator", accelerator, accelerator in _ACCELERATORS, ", ".join(_ACCELERATORS))
-    has_gpu = torch.cuda.is_available()
-    if accelerator in ("gpu", "cuda") and not has_gpu:
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(
             f"trainer.accelerator={accelerator}: this machine has no GPU that "
             "torch can use; accepted here: trainer=cpu"
         )
-    if accelerator == "auto":  # of Lightning's own choices, Apple's GPUs are none of ours
-        accelerator = "gpu" if has_gpu else "cpu"
+    accelerator = resolved_accelerator(accelerator)
     precisions = _PRECISIONS["cpu" if accelerator == "cpu" else "gpu"]
     given = settings.get("precision")
     fits = given is None or given in precisions
@@ -47,6 +45,13 @@ def checked_trainer(settings: Mapping[str, Any]) -> dict[str, Any]:
         if name in settings:
             _check(name, settings[name], fits_it(settings[name]), accepted)
     return {**settings, "accelerator": accelerator}
+
+
+def resolved_accelerator(given: str) -> str:
+    """What ``auto`` means here: of Lightning's own choices, Apple's GPUs are none of ours."""
+    if given != "auto":
+        return given
+    return "gpu" if torch.cuda.is_available() else "cpu"
 
 
 def check_validated(trainer: Trainer, num_documents: int, batch_size: int) -> None:
