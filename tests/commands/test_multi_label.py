@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 from docsort.core.bundle import read_bundle
 from handlers.docsort_handler import DocsortHandler
 from tests.commands.conftest import Docsort, write_csv
-from tests.handlers.test_docsort_handler import PLAIN, Context, ask
+from tests.handlers.conftest import PLAIN, Context, ask
 from tests.lightning_modules.conftest import split
 
 

@@ -4,27 +4,21 @@ import inspect
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from docsort.core import workload
 from docsort.core.answer_cache import SIZE_VARIABLE
-from docsort.core.classifier import DocumentClassifier
 from docsort.core.golden import read_golden
 from docsort.core.scorer import DocumentRead, Prediction, Scorer
-from docsort.core.windows import DocumentWindows
-from docsort.core.workload import MAX_CHARACTERS
 from docsort.serving.mar import HANDLER
 from handlers import docsort_handler
-from handlers.docsort_handler import MAX_FAILED_PROBES, DocsortHandler
+from handlers.docsort_handler import DocsortHandler
+from tests.handlers.conftest import JSON, PLAIN, Context, ask, counting
 
-PLAIN, JSON = "text/plain", "application/json"
 # What stands in Content-Type, and whether it is accepted; by Nginx before the handler just so.
 CONTENT_TYPES = {
     "text/plain": True,
@@ -42,52 +36,6 @@ CONTENT_TYPES = {
     "text/html; charset=utf-8": False,
     "application/json; charset=latin-1": False,
 }
-
-
-class Context:
-    """TorchServe's context, as far as the handler may rely on it."""
-
-    def __init__(self, model_dir: Path, types: Sequence[str | None] = ()) -> None:
-        self.system_properties = {"model_dir": str(model_dir), "gpu_id": None}
-        self.manifest = {"model": {"modelVersion": "7"}}
-        self.model_name = "tiny"
-        self.types = types
-        self.statuses: dict[int, int] = {}
-        self.response_headers: dict[tuple[int, str], str] = {}
-
-    def get_all_request_header(self, index: int) -> dict[str, Any]:
-        given = self.types[index]
-        parameter = {"body": {"content-type": given}}  # TorchServe puts this among the headers
-        return parameter if given is None else {**parameter, "CONTENT-type": given}
-
-    def set_response_content_type(self, index: int, value: str) -> None:
-        assert value == "application/json"
-
-    def set_response_header(self, index: int, name: str, value: str) -> None:
-        self.response_headers[index, name] = value
-
-    def set_response_status(self, code: int, phrase: str, index: int) -> None:
-        assert phrase
-        self.statuses[index] = code
-
-
-@pytest.fixture
-def handler(tiny_bundle: Path, tmp_path: Path) -> DocsortHandler:
-    (tmp_path / "bundle").symlink_to(tiny_bundle)
-    handler = DocsortHandler()
-    handler.initialize(Context(tmp_path))
-    return handler
-
-
-def ask(
-    handler: DocsortHandler, *requests: tuple[str | None, bytes | None]
-) -> list[tuple[int, Any]]:
-    """Status and JSON of each answer."""
-    context = Context(Path(), [content_type for content_type, _ in requests])
-    data = [{} if body is None else {"body": bytearray(body)} for _, body in requests]
-    answers = handler.handle(data, context)
-    assert all(isinstance(answer, bytes) for answer in answers)
-    return [(context.statuses[i], json.loads(answer)) for i, answer in enumerate(answers)]
 
 
 def test_torchserve_finds_exactly_one_class_and_no_function() -> None:
@@ -159,21 +107,6 @@ def test_a_refused_list_names_the_bad_entry(handler: DocsortHandler) -> None:
     assert (status, answer["error"]["index"]) == (422, 2)
 
 
-def counting(monkeypatch: pytest.MonkeyPatch, fails: Callable[[Sequence[str]], bool]) -> list[int]:
-    """The sizes of the calls to Scorer.read, which raises where ``fails`` says so."""
-    sizes: list[int] = []
-    read = Scorer.read
-
-    def counted(self: Scorer, documents: Sequence[str]) -> list[DocumentRead]:
-        sizes.append(len(documents))
-        if fails(documents):
-            raise RuntimeError(f"failed on {documents}")
-        return read(self, documents)
-
-    monkeypatch.setattr(Scorer, "read", counted)
-    return sizes
-
-
 def test_one_call_scores_the_whole_batch(
     handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,63 +134,6 @@ def test_a_document_that_the_model_fails_on_fails_alone_and_is_not_logged(
     assert capfd.readouterr().out == ""  # TorchServe's control channel
 
 
-class Ended(BaseException):
-    """The worker's process ended."""
-
-
-@pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """While it holds anything, the encoder fails on every document."""
-    broken: list[bool] = []
-    embed = DocumentClassifier.embed
-
-    def failing(classifier: DocumentClassifier, windows: DocumentWindows) -> torch.Tensor:
-        if broken:
-            raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        return embed(classifier, windows)
-
-    def end(status: int) -> None:
-        raise Ended
-
-    monkeypatch.setattr(DocumentClassifier, "embed", failing)
-    monkeypatch.setattr(docsort_handler.os, "_exit", end)
-    return broken
-
-
-def test_a_worker_that_fails_on_everything_ends(
-    handler: DocsortHandler, broken: list[bool], caplog: pytest.LogCaptureFixture
-) -> None:
-    broken.append(True)
-    for _ in range(MAX_FAILED_PROBES - 1):
-        assert [status for status, _ in ask(handler, (PLAIN, b"a"), (PLAIN, b"b"))] == [500, 500]
-    with pytest.raises(Ended):
-        ask(handler, (PLAIN, b"a"))
-    assert "this worker fails on everything" in caplog.text
-
-
-@pytest.mark.parametrize("document", [b"poison", b"a"])
-def test_a_worker_that_is_well_again_stays(
-    handler: DocsortHandler, broken: list[bool], document: bytes
-) -> None:
-    """As is seen by the word that is scored beside a failure, and by any document."""
-    for _ in range(MAX_FAILED_PROBES):
-        broken.append(True)
-        for _ in range(MAX_FAILED_PROBES - 1):
-            assert ask(handler, (PLAIN, b"a"))[0][0] == 500
-        broken.clear()
-        with pytest.MonkeyPatch.context() as patch:
-            counting(patch, lambda documents: "poison" in documents)
-            assert ask(handler, (PLAIN, document))[0][0] == (500 if document == b"poison" else 200)
-
-
-def test_a_document_that_the_model_fails_on_ends_no_worker(
-    handler: DocsortHandler, broken: list[bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counting(monkeypatch, lambda documents: "poison" in documents)
-    for _ in range(2 * MAX_FAILED_PROBES):
-        assert ask(handler, (PLAIN, b"poison"))[0][0] == 500
-
-
 class Metric:
     """One of TorchServe's metrics, as far as the handler may rely on it."""
 
@@ -266,100 +142,6 @@ class Metric:
 
     def add_or_update(self, value: float, dimension_values: list[str]) -> None:
         self.added.append((value, dimension_values))
-
-
-class Pace:
-    """A clock that stands still but for the tokens that are computed."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, tokens_per_s: float) -> None:
-        self.now_s = 1000.0
-        self.computed: list[int] = []
-        predict = Scorer.predict
-
-        def timed(scorer: Scorer, documents: Sequence[DocumentRead]) -> list[Prediction]:
-            self.computed.append(sum(document.num_tokens for document in documents))
-            self.now_s += self.computed[-1] / tokens_per_s
-            return predict(scorer, documents)
-
-        monkeypatch.setattr(Scorer, "predict", timed)
-        monkeypatch.setattr(workload, "monotonic", lambda: self.now_s)
-
-
-# The tiny bundle reads 6 windows of 16 tokens, and each of these signs is one.
-DENSE = "!" * 80
-DENSE_TOKENS = 6 * 16
-
-
-@pytest.mark.parametrize("tokens_per_s", [150, 300, 5000])
-def test_text_of_many_tokens_never_takes_the_time_that_torchserve_allows(
-    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch, tokens_per_s: int
-) -> None:
-    pace = Pace(monkeypatch, tokens_per_s)
-    requests = [(JSON, json.dumps({"inputs": [DENSE] * 256}).encode()) for _ in range(20)]
-    started_s = pace.now_s
-    answers = ask(handler, *requests, (PLAIN, b"the profit"))
-    assert [status for status, _ in answers[-2:]] == [503, 200]
-    taken_s = pace.now_s - started_s
-    assert taken_s < 120  # TorchServe would end the worker, and fail all
-    if tokens_per_s > workload.TRUSTED_TOKENS_PER_S:
-        assert 55 < taken_s <= 60
-        assert len(pace.computed) == 2
-
-
-def test_a_request_that_takes_too_long_even_alone_is_told_so(
-    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Pace(monkeypatch, tokens_per_s=300)
-    body = json.dumps({"inputs": [DENSE] * 200}).encode()
-    ((status, answer),) = ask(handler, (JSON, body))
-    assert (status, answer["error"]["type"]) == (422, "too_much_text")
-
-
-def test_a_document_that_the_model_fails_on_takes_no_more_time_than_others(
-    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pace = Pace(monkeypatch, tokens_per_s=300)
-    timed = Scorer.predict
-
-    def fails(scorer: Scorer, documents: Sequence[DocumentRead]) -> list[Prediction]:
-        predictions = timed(scorer, documents)
-        if any(document.receipt.tokens == 81 for document in documents):
-            raise RuntimeError
-        return predictions
-
-    monkeypatch.setattr(Scorer, "predict", fails)
-    started_s = pace.now_s
-    body = json.dumps({"inputs": [*[DENSE] * 150, DENSE + "!"]}).encode()
-    assert ask(handler, (PLAIN, b"the profit"), (JSON, body))[0][0] == 200
-    assert pace.now_s - started_s < 61
-
-
-def test_ordinary_requests_are_read_and_computed_once(
-    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pace = Pace(monkeypatch, tokens_per_s=300)
-    read = counting(monkeypatch, lambda documents: False)
-    ask(handler, (PLAIN, b"the profit"), *[(PLAIN, DENSE.encode())] * 3)
-    assert (read, pace.computed) == ([4], [4 + 3 * DENSE_TOKENS])
-
-
-def test_long_texts_are_read_last_and_refused_when_time_is_up(
-    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pace = Pace(monkeypatch, tokens_per_s=1e6)
-    read = Scorer.read
-
-    def slow(scorer: Scorer, documents: Sequence[str]) -> list[DocumentRead]:
-        pace.now_s += 31
-        return read(scorer, documents)
-
-    monkeypatch.setattr(Scorer, "read", slow)
-    long = (PLAIN, b"a bank " * (MAX_CHARACTERS // 7))
-    short = (PLAIN, b"the profit")
-    listed = (JSON, json.dumps({"inputs": ["goal", long[1].decode()]}).encode())
-    answers = ask(handler, long, short, listed, long, short)
-    assert [status for status, _ in answers] == [200, 200, 503, 503, 200]
-    assert answers[3][1]["error"]["type"] == "busy"
 
 
 def test_what_is_measured(tiny_bundle: Path, tmp_path: Path) -> None:
