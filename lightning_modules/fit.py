@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from docsort.core.bundle import Manifest
@@ -31,6 +32,8 @@ from lightning_modules.stop_signals import StopSignals
 from lightning_modules.stopping import Stopping
 from lightning_modules.trainer import make_trainer
 
+REDRAWS_A_SECOND = 4  # Lightning 2.6's 100 slow short steps
+
 
 @dataclass(frozen=True)
 class RunSettings:
@@ -40,12 +43,14 @@ class RunSettings:
         seed: of dropout and whatever else a step draws.
         patience: validations in a row clearly worse than the best before training ends.
         checkpoint_minutes: between checkpoints within an epoch; every epoch ends with one.
+        refit_up_to: documents, val among them, up to which a run is made once more (refit.py).
         logger: what gets the run's figures beside its csv.
     """
 
     seed: int
     patience: int = 3
     checkpoint_minutes: float = 5.0
+    refit_up_to: int = 1000
     logger: LoggerSettings = field(default_factory=LoggerSettings)
 
     def __post_init__(self) -> None:
@@ -57,13 +62,24 @@ class RunSettings:
             raise ConfigError(
                 f"checkpoint_minutes={minutes} is not accepted; give a number from 0 up"
             )
+        if type(self.refit_up_to) is not int or self.refit_up_to < 0:
+            raise ConfigError(
+                f"refit_up_to={self.refit_up_to} is not accepted; give a number of documents, or 0 "
+                "for never"
+            )
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run leaves in memory; the first process's module holds the best weights."""
+    """What a run leaves in memory; the first process's module holds the best weights.
+
+    ``share``: of the schedule's steps, how many the best checkpoint had made. ``is_random``:
+    whether the classification layer began random.
+    """
 
     best_checkpoint: Path
+    share: float
+    is_random: bool
     learning_curve: list[dict[str, float]]
     metrics: dict[str, float]
 
@@ -103,7 +119,7 @@ class TrainingRun:
         self._speed, self._curve, self._head_start = Speed(), LearningCurve(), HeadStart()
         by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
         all_callbacks = [
-            RichProgressBar(refresh_rate=4),  # a second; Lightning 2.6's 100 slow short steps
+            RichProgressBar(refresh_rate=REDRAWS_A_SECOND),
             *by_size,
             self._head_start,
             StepSeeds(settings.seed),
@@ -148,18 +164,22 @@ class TrainingRun:
         self._head_start.linear = linear
         for logger in self._run_loggers:
             logger.log_provenance(module.manifest.provenance)
+        checkpoint = self._resumed.checkpoint if self._resumed else None
         with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
-            self._run_trainer(module, data)
+            run_trainer(self.trainer, module, data, checkpoint)
         self._check_finite(module)
-        best = Path(self._best.best_model_path)
+        best, share = Path(self._best.best_model_path), 1.0
         if self.is_first_process:  # other machines needn't see its folder
-            module.classifier.load_state_dict(classifier_state(read_weights(best)))
+            content = read_weights(best)
+            module.classifier.load_state_dict(classifier_state(content))
+            share = content["global_step"] / self.trainer.estimated_stepping_batches
+        is_random = self._head_start.is_random
         metrics = {
             **self._speed.metrics(),
             "train/epochs": float(self._curve.rows[-1]["epoch"]),
-            "train/random_layer": float(self._head_start.is_random),
+            "train/random_layer": float(is_random),
         }
-        return Fitted(best, self._curve.rows, metrics)
+        return Fitted(best, share, is_random, self._curve.rows, metrics)
 
     def log_results(self, metrics: Mapping[str, float]) -> None:
         """Tell the loggers what came of the run; one that fails is named on standard error.
@@ -193,16 +213,22 @@ class TrainingRun:
                 f"trainer.precision=32-true (now {self.trainer.precision})"
             )
 
-    def _run_trainer(self, module: DocumentClassification, data: DocumentDataModule) -> None:
-        try:
-            checkpoint = self._resumed.checkpoint if self._resumed else None
-            self.trainer.fit(module, data, ckpt_path=checkpoint)
-            self.trainer.strategy.barrier()
-        except StoppedError:
-            if self.is_first_process:
-                raise
-            sys.exit(0)  # the first process tells how it ended
-        except SystemExit as error:
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise error.__context__ from None  # Lightning ends the process with status 1
+
+def run_trainer(
+    trainer: pl.Trainer,
+    module: DocumentClassification,
+    data: DocumentDataModule,
+    resume: Path | None,
+) -> None:
+    """Fit, from a checkpoint on or from the start. Raises StoppedError, in the first process."""
+    try:
+        trainer.fit(module, data, ckpt_path=resume)
+        trainer.strategy.barrier()
+    except StoppedError:
+        if trainer.is_global_zero:
             raise
+        sys.exit(0)  # the first process tells how it ended
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None  # Lightning ends the process with status 1
+        raise

@@ -37,9 +37,8 @@ INVERSE_PENALTY = 1.0
 MAX_ITERATIONS = 200
 # measured at 5e-5 (docs/LOG.md, 2026-11-26)
 RANDOM_FACTOR = 20.0
-# standard errors by which words must be ahead, of the mean of at least so many documents
+# standard errors by which words must be ahead
 CLEARLY = 2.0
-LEAST_DOCUMENTS = 30
 
 
 class HeadStart(pl.Callback):
@@ -51,7 +50,9 @@ class HeadStart(pl.Callback):
         is_random: whether the layer began random; stands in checkpoints.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decided: bool | None = None) -> None:
+        """``decided``: whether the layer begins random, where that is known already."""
+        self._decided = decided
         self.linear: LinearModel | None = None
         self.is_random = False
 
@@ -79,10 +80,14 @@ class HeadStart(pl.Callback):
 
     def _begin(self, module: DocumentClassification, data: DocumentDataModule) -> bool:
         """Returns whether the layer stays random."""
+        if self._decided:
+            return True
         head = module.classifier.head
         random = copy.deepcopy(head.state_dict())
         train = frozen_vectors(module, data, "train")
         fit_head(module, train.vectors_DH, train.targets)
+        if self._decided is not None:
+            return False
         # the linear model knows no class weights, so their losses could not be compared
         linear = self.linear if module.class_weights is None else None
         is_random = linear is not None and words_are_ahead(module, data, linear)
@@ -112,15 +117,14 @@ def words_are_ahead(
     """Whether the linear model's loss on validation documents is clearly below the layer's.
 
     Both at their best temperature; document by document, so that hard ones don't blur it. Never
-    with fewer than LEAST_DOCUMENTS, whose standard error means little.
+    with so few that nothing is clear (`standard_error`).
     """
     val, task = frozen_vectors(module, data, "val"), module.manifest.task
     with torch.no_grad():
         encoder_D = refined_losses(module.classifier.head(val.vectors_DH), val.targets, task)
     evidence_DC = linear.evidence(data.texts("val", val.positions), task).to(val.targets.device)
     behind_D = encoder_D - refined_losses(evidence_DC, val.targets, task)
-    enough = len(behind_D) >= LEAST_DOCUMENTS
-    return enough and bool(behind_D.mean() > CLEARLY * standard_error(behind_D))
+    return bool(behind_D.mean() > CLEARLY * standard_error(behind_D))
 
 
 def frozen_vectors(module: DocumentClassification, data: DocumentDataModule, split: str) -> Frozen:

@@ -27,6 +27,8 @@ REFINED_LOSS_ERROR = "val/refined_loss_error"
 TEMPERATURES = torch.logspace(-1.3, 1.3, 64)
 # of a mean log loss, in nats
 LEAST_ERROR = 1e-3
+# in a mean, for its standard error to mean anything
+LEAST_DOCUMENTS = 30
 
 
 class Refined(NamedTuple):
@@ -111,8 +113,11 @@ def refined_losses(
 
 
 def standard_error(values_D: torch.Tensor) -> torch.Tensor:
-    """Of the mean of these values, (); infinite for one value, which tells nothing of chance."""
-    if len(values_D) < 2:
+    """Of the mean of these values, (); infinite for fewer than LEAST_DOCUMENTS.
+
+    Their spread tells nothing of chance: two documents may by chance be much alike.
+    """
+    if len(values_D) < LEAST_DOCUMENTS:
         return values_D.new_tensor(inf)
     error: torch.Tensor = values_D.std() / len(values_D) ** 0.5
     return error

@@ -21,10 +21,16 @@ _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
 
 
 def make_trainer(
-    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], loggers: list[Logger]
+    settings: Mapping[str, Any],
+    folder: Path,
+    callbacks: list[Callback],
+    loggers: list[Logger],
+    validates: bool = True,
 ) -> pl.Trainer:
     """A Trainer by Lightning's own arguments. Raises ConfigError for what is not accepted."""
     settings = checked_trainer(settings)
+    if not validates:
+        settings["limit_val_batches"] = 0
     limit_shape_cache()
     _quiet()
     try:

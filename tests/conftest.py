@@ -95,6 +95,7 @@ def overrides(tiny_bert: Path) -> list[str]:
         "model.optimizer.lr=1e-2",
         "data.batch_size=8",
         "trainer.max_epochs=6",
+        "refit_up_to=0",
     ]
 
 

@@ -22,13 +22,15 @@ class BaselineScores:
     model: LinearModel
 
 
-def measure_baseline(corpus: Corpus) -> BaselineScores:
-    """Fit on train, tune thresholds on val (several labels a document), measure on test."""
+def measure_baseline(corpus: Corpus, thresholds: tuple[float, ...] | None = None) -> BaselineScores:
+    """Fit on train, tune thresholds on val (several labels a document), measure on test.
+
+    ``thresholds``: tuned before, where val is in train by now.
+    """
     model = LinearBaseline.fit(
         corpus.train["text"], corpus.train["label"], corpus.labels, corpus.task
     )
-    thresholds = None
-    if corpus.task == "multi_label":
+    if corpus.task == "multi_label" and thresholds is None:
         val_truth = as_targets(corpus.val["label"], corpus.labels, corpus.task)
         thresholds = tune_thresholds(model.probabilities(corpus.val["text"]), val_truth)
     probabilities_DC = model.probabilities(corpus.test["text"])

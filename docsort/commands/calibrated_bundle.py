@@ -1,8 +1,8 @@
 """A trained module to a bundle: all calibration is fitted on validation, then all is written."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docsort.commands.golden_choice import golden_texts
@@ -14,29 +14,34 @@ from docsort.core.scorer import Scorer
 from docsort.data.corpus import Corpus
 from docsort.report.calibration import fit_mixture, fit_temperature, tune_thresholds
 from lightning_modules.classification import DocumentClassification
-from lightning_modules.fit import Fitted
 
 # of the linear model's confidence: another machine's rounding must not change who answers
 MARGIN = 1e-3
 
 
-def calibrated_bundle(
+@dataclass(frozen=True)
+class Calibrated:
+    """Calibration fitted on val, and what was measured there: flat metrics."""
+
+    calibration: Calibration
+    metrics: dict[str, float]
+
+
+def calibrate(
     path: Path,
     module: DocumentClassification,
     corpus: Corpus,
-    fitted: Fitted,
     linear: LinearModel,
     cascade: Cascade | None,
-) -> Scorer:
-    """Fit temperature, mixture and thresholds on val, write the bundle, and read it back.
+) -> Calibrated:
+    """Fit temperature, mixture and thresholds on val. ``path``: where the bundle will be.
 
-    Its metrics of val are those of the encoder with the linear model's evidence, without a
+    The metrics of val are those of the encoder with the linear model's evidence, without a
     cascade, and ``encoder/val`` those of the encoder alone.
     """
-    classifier = module.classifier.cpu().eval()
     # a copy: what is ready to score can't be written any more
-    bundle = Bundle(path, module.manifest, {})
-    scorer = Scorer(bundle, copy.deepcopy(classifier), module.tokenizer).to("cpu")
+    classifier = copy.deepcopy(module.classifier).cpu().eval()
+    scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer).to("cpu")
     val = score_split(scorer, corpus.val, "val")
     calibration = Calibration(fit_temperature(val.logits_DC.numpy(), val.truth))
     alone = split_metrics("encoder/val", val, calibration)
@@ -48,17 +53,29 @@ def calibrated_bundle(
     if corpus.task == "multi_label":
         probabilities_DC = val.probabilities_DC(calibration.temperature)
         calibration = replace(calibration, thresholds=tune_thresholds(probabilities_DC, val.truth))
-    metrics = {**split_metrics("val", val, calibration), **alone, **fitted.metrics}
-    calibration = replace(calibration, cascade=cascade)
+    metrics = {**split_metrics("val", val, calibration), **alone}
+    return Calibrated(replace(calibration, cascade=cascade), metrics)
+
+
+def calibrated_bundle(
+    path: Path,
+    module: DocumentClassification,
+    corpus: Corpus,
+    calibration: Calibration,
+    linear: LinearModel,
+    metrics: Mapping[str, float],
+) -> Scorer:
+    """Write the bundle with these metrics in its provenance, and read it back."""
+    cascade = calibration.cascade
     manifest = replace(
         module.manifest,
         calibration=calibration,
-        provenance={**module.manifest.provenance, "metrics": metrics},
+        provenance={**module.manifest.provenance, "metrics": dict(metrics)},
     )
     return write_bundle(
         path,
         manifest,
-        classifier,
+        module.classifier.cpu().eval(),
         module.tokenizer,
         golden_texts(corpus, _near_no_threshold(linear, cascade)),
         linear if calibration.uses_linear else None,

@@ -1,9 +1,9 @@
 """The value that all reading ends in: three splits of labelled documents. Reads nothing itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
@@ -66,3 +66,7 @@ class Corpus:
     def splits(self) -> dict[str, Dataset]:
         """The splits by name, in the order train, val, test."""
         return {"train": self.train, "val": self.val, "test": self.test}
+
+    def with_val_in_train(self) -> "Corpus":
+        """All documents but the test ones are in train; val is as it was, but no longer unseen."""
+        return replace(self, train=concatenate_datasets([self.train, self.val]))

@@ -39,7 +39,8 @@ def toy_rows(num: int, seed: int) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="session")
 def trained(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A finished run, with a blank test row that must be dropped and named by its row."""
+    """A finished run, made once more on all documents (refit.py), with a blank test row that must
+    be dropped and named by its row."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("trained")
     train = write_csv(folder / "train.csv", toy_rows(160, 1))
@@ -48,7 +49,7 @@ def trained(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> T
     test = write_csv(folder / "test.csv", test_rows)
     run = folder / "run"
     data = ["data=csv", f"data.train={train}", f"data.test={test}", "data.name=toy"]
-    assert main(["train", *data, *overrides, f"hydra.run.dir={run}"]) == 0
+    assert main(["train", *data, *overrides, "refit_up_to=1000", f"hydra.run.dir={run}"]) == 0
     return Trained(run, train, test)
 
 

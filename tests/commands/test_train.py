@@ -136,6 +136,8 @@ def test_golden_documents_are_held_out_and_answered(trained: Trained) -> None:
         ("seed=-1", "seed=-1.* from 0 to 4294967295"),
         ("seed=4294967296", "seed=4294967296.* from 0 to 4294967295"),
         ("patience=0", "patience=0"),
+        ("refit_up_to=-1", "refit_up_to=-1.*0 for never"),
+        ("refit_up_to=0.5", "refit_up_to=0.5"),
     ],
 )
 def test_refused_with_a_clear_error(
@@ -153,7 +155,7 @@ def test_refused_with_a_clear_error(
         raise AssertionError("read the corpus first")
 
     if not change.startswith("data."):
-        monkeypatch.setattr("docsort.commands.train.load_corpus", too_late)
+        monkeypatch.setattr("docsort.commands.run_inputs.load_corpus", too_late)
     run = tmp_path / "run"
     status, _, err = docsort("train", *data, *overrides, f"hydra.run.dir={run}", change)
     assert status == 2
@@ -214,7 +216,7 @@ def test_a_finished_run_asked_for_again(
     moved = shutil.copy(trained.train, tmp_path / "moved.csv")
     other = write_csv(tmp_path / "other.csv", toy_rows(160, 7))
     again = ["train", "data=csv", *overrides, f"data.test={trained.test}", "resume=auto"]
-    again.append(f"hydra.run.dir={trained.run}")
+    again += ["refit_up_to=1000", f"hydra.run.dir={trained.run}"]
     before = (trained.run / "logs" / "metrics.csv").read_bytes()
     status, out, err = docsort(*again, f"data.train={moved}")
     assert status == 0, err

@@ -68,9 +68,16 @@ def test_error_is_that_of_the_mean(logits_DC: torch.Tensor, targets: torch.Tenso
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [([1.0], math.inf), ([1.0, 3.0], 1.0), ([1.0, 2.0, 3.0], 3**-0.5)]
+    ("values", "expected"),
+    [
+        ([1.0], math.inf),
+        ([1.0, 3.0], math.inf),
+        ([1.0] * 29, math.inf),
+        ([1.0, 3.0] * 15, 29**-0.5),
+    ],
 )
 def test_error_of_a_few(values: list[float], expected: float) -> None:
+    """The spread of fewer than 30 tells nothing of chance."""
     assert float(standard_error(torch.tensor(values))) == pytest.approx(expected)
 
 
@@ -126,7 +133,7 @@ def test_a_label_that_weighs_twice_is_one_seen_twice(
     assert 1 < float(weighted.compute().error / doubled.compute().error) < 2**0.5
 
 
-def test_one_document_tells_nothing() -> None:
+def test_a_few_documents_tell_nothing() -> None:
     least = LeastLoss()
     losses = [0.1, 9.0, math.nan, math.inf, 0.05, 9.0]
     admitted = [least.admits(loss, math.inf) for loss in losses]
