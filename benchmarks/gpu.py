@@ -122,7 +122,8 @@ def measure(data: Path, folder: Path, documents: int, seed: int) -> dict[str, An
 
     write_sample(data, folder, documents, seed)
     test = folder / "test.csv"
-    run = ["data=csv", f"data.train={folder / 'train.csv'}", f"data.test={test}", f"seed={seed}"]
+    data_of_run = ["data=csv", f"data.train={folder / 'train.csv'}", f"data.test={test}"]
+    run = [*data_of_run, f"seed={seed}", "refit_up_to=0"]
     base = bert_base(folder / "bert-base")
     size = ["model=bert_base", f"model.pretrained={base}", "trainer.max_steps=20"]
     note("T4, BERT-base", train([*run, "trainer=t4", *size], folder / "base", T4_GIB))

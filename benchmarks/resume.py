@@ -68,8 +68,9 @@ def kill_and_compare(
             time.sleep(0.001)
         os.kill(life.pid or 0, signal.SIGKILL)
         life.join()
-        died_at, last = _steps_logged(run), run / "checkpoints" / "last.ckpt"
-        step = _checkpoint(last)["global_step"] if last.exists() else 0
+        died_at = _steps_logged(run)
+        lasts = (run / "checkpoints" / last for last in ("last.ckpt", "refit/last.ckpt"))
+        step = sum(_checkpoint(last)["global_step"] for last in lasts if last.exists())
         _live([*arguments, "resume=auto"], run)
         yield Kill(died_at, step, differing(whole, run))
 
@@ -88,7 +89,7 @@ def _content(run: Path) -> dict[str, Any]:
         "last weights": _as_bytes(last["state_dict"]),
         "optimizer": [_as_bytes(state) for state in last["optimizer_states"][0]["state"].values()],
         "learning curve": last["callbacks"]["LearningCurve"],
-        "log": (run / "logs" / "metrics.csv").read_bytes(),
+        "logs": [log.read_bytes() for log in _logs(run)],
         **{k: v for k, v in metrics.items() if k == "train/epochs" or not k.startswith("train/")},
     }
 
@@ -103,8 +104,17 @@ def _checkpoint(file: Path) -> dict[str, Any]:
 
 
 def _steps_logged(run: Path) -> int:
+    """Of the run and, after it, of that on all documents."""
+    return sum(_rows_with_loss(log) for log in _logs(run))
+
+
+def _logs(run: Path) -> tuple[Path, Path]:
+    return run / "logs" / "metrics.csv", run / "logs" / "refit" / "metrics.csv"
+
+
+def _rows_with_loss(log: Path) -> int:
     try:
-        with (run / "logs" / "metrics.csv").open(encoding="utf-8") as stream:
+        with log.open(encoding="utf-8") as stream:
             return sum(1 for row in csv.DictReader(stream) if row.get("train/loss"))
     except FileNotFoundError:
         return 0

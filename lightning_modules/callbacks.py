@@ -50,6 +50,13 @@ class Speed(pl.Callback):
         self.documents, self.tokens = state_dict["documents"], state_dict["tokens"]
         self.seconds = state_dict["seconds"]
 
+    def and_of(self, other: "Speed") -> "Speed":
+        """That of both runs."""
+        both = Speed()
+        both.documents = self.documents + other.documents
+        both.tokens, both.seconds = self.tokens + other.tokens, self.seconds + other.seconds
+        return both
+
     def metrics(self) -> dict[str, float]:
         seconds = max(self.seconds, 1e-9)
         return {

@@ -16,7 +16,7 @@ from docsort.core.scorer import Scorer
 from docsort.core.tokens import DocumentTokenizer
 
 # what a run needs to go on from one; another number with every change to that
-FORMAT = 3
+FORMAT = 4
 _PREFIX = "classifier."
 
 

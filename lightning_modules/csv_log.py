@@ -17,9 +17,12 @@ LOGS = "logs"
 class ContinuedCSVLogger(CSVLogger):
     """``logs/metrics.csv``, a row whenever something is logged, on disk at once."""
 
-    def __init__(self, folder: Path, from_step: int) -> None:
-        """``from_step``: rows of this optimizer step and later ones are made again."""
-        super().__init__(folder, name=LOGS, version="", flush_logs_every_n_steps=1)
+    def __init__(self, folder: Path, from_step: int, version: str = "") -> None:
+        """``from_step``: rows of this optimizer step and later ones are made again.
+
+        ``version``: a folder in ``logs``, of a run that is not the run itself.
+        """
+        super().__init__(folder, name=LOGS, version=version, flush_logs_every_n_steps=1)
         self._from_step = from_step
 
     @property

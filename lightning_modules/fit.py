@@ -1,84 +1,59 @@
 """One training run: Lightning's Trainer with what watches it. Knows no files but checkpoints."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.loggers import Logger
 
 from docsort.core.bundle import Manifest
-from docsort.core.errors import ConfigError, StoppedError
+from docsort.core.errors import BundleError, ConfigError, StoppedError
 from docsort.core.linear import LinearModel
-from docsort.data.seed import check_seed
 from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.classification import DocumentClassification
+from lightning_modules.csv_log import ContinuedCSVLogger
 from lightning_modules.data_module import DocumentDataModule
+from lightning_modules.ends_after import EndsAfter
 from lightning_modules.epochs import EpochsBySize
 from lightning_modules.head_start import HeadStart
 from lightning_modules.last_step import LastStep
-from lightning_modules.loggers import LoggerSettings, RunLogger, make_loggers
+from lightning_modules.loggers import RunLogger, make_loggers
 from lightning_modules.memory import out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
 from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR
-from lightning_modules.resume import AUTO, CHECKPOINTS, read_stopped
+from lightning_modules.resume import AUTO, CHECKPOINTS, StoppedRun, read_stopped, what_differs
+from lightning_modules.run_settings import RunSettings
 from lightning_modules.snapshots import LAST, BestCheckpoint, Snapshots
 from lightning_modules.step_seeds import StepSeeds
 from lightning_modules.stop_signals import StopSignals
 from lightning_modules.stopping import Stopping
 from lightning_modules.trainer import make_trainer
 
-REDRAWS_A_SECOND = 4  # Lightning 2.6's 100 slow short steps
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How a run begins, ends and is kept.
-
-    Attributes:
-        seed: of dropout and whatever else a step draws.
-        patience: validations in a row clearly worse than the best before training ends.
-        checkpoint_minutes: between checkpoints within an epoch; every epoch ends with one.
-        refit_up_to: documents, val among them, up to which a run is made once more (refit.py).
-        logger: what gets the run's figures beside its csv.
-    """
-
-    seed: int
-    patience: int = 3
-    checkpoint_minutes: float = 5.0
-    refit_up_to: int = 1000
-    logger: LoggerSettings = field(default_factory=LoggerSettings)
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-        if type(self.patience) is not int or self.patience < 1:
-            raise ConfigError(f"patience={self.patience} is not accepted; give a number from 1 up")
-        minutes = self.checkpoint_minutes
-        if type(minutes) not in (int, float) or not minutes >= 0:
-            raise ConfigError(
-                f"checkpoint_minutes={minutes} is not accepted; give a number from 0 up"
-            )
-        if type(self.refit_up_to) is not int or self.refit_up_to < 0:
-            raise ConfigError(
-                f"refit_up_to={self.refit_up_to} is not accepted; give a number of documents, or 0 "
-                "for never"
-            )
+# folder of a refit's checkpoints, and of its log
+REFIT = "refit"
+# trainer settings that a refit has no use for: when to validate, and when not to end
+OF_VALIDATION = ("val_check_interval", "check_val_every_n_epoch", "min_epochs", "min_steps")
 
 
 @dataclass(frozen=True)
 class Fitted:
     """What a run leaves in memory; the first process's module holds the best weights.
 
-    ``share``: of the schedule's steps, how many the best checkpoint had made. ``is_random``:
-    whether the classification layer began random.
+    ``kept_step``: the optimizer steps that the best checkpoint had made, of ``num_steps`` of the
+    schedule; the first process's. ``is_random``: whether the classification layer began random.
     """
 
     best_checkpoint: Path
-    share: float
+    kept_step: int
+    num_steps: int
     is_random: bool
     learning_curve: list[dict[str, float]]
     metrics: dict[str, float]
@@ -109,35 +84,35 @@ class TrainingRun:
             BundleError: ``resume`` is no checkpoint of ours.
         """
         self._resumed = read_stopped(resume) if resume else None
+        if self._resumed and self._resumed.refit:
+            raise ConfigError(
+                f"resume={resume} is of a run's second time, on all of its documents; to go on "
+                f"from it, give resume={AUTO} and the run's hydra.run.dir"
+            )
         own = folder / CHECKPOINTS
-        checkpoints = resume.absolute().parent if resume else own
-        go_on = f"hydra.run.dir={folder} resume={AUTO}"
-        if checkpoints != own.absolute():
-            go_on = f"resume={checkpoints / LAST}"
+        self._checkpoints = resume.absolute().parent if resume else own
+        self._go_on = f"hydra.run.dir={folder} resume={AUTO}"
+        if self._checkpoints != own.absolute():
+            self._go_on = f"resume={self._checkpoints / LAST}"
+        self._trainer_settings, self._folder, self._settings = trainer_settings, folder, settings
         self._signals = StopSignals()
-        self._best = BestCheckpoint(checkpoints, REFINED_LOSS, REFINED_LOSS_ERROR)
+        self._best = BestCheckpoint(self._checkpoints, REFINED_LOSS, REFINED_LOSS_ERROR)
         self._speed, self._curve, self._head_start = Speed(), LearningCurve(), HeadStart()
-        by_size = [EpochsBySize()] if trainer_settings.get("max_epochs") is None else []
-        all_callbacks = [
-            RichProgressBar(refresh_rate=REDRAWS_A_SECOND),
-            *by_size,
-            self._head_start,
-            StepSeeds(settings.seed),
+        own_callbacks = [
             Stopping(settings.patience),
             self._speed,
             self._curve,
             LastStep(),
             *callbacks,
             self._best,
-            # the last, so that what all others know stands in it
-            Snapshots(checkpoints, settings.checkpoint_minutes, self._signals, go_on),
         ]
-        from_step = self._resumed.step if self._resumed else 0
-        loggers = make_loggers(settings.logger, folder, from_step)
-        self._logger_kind = settings.logger.kind
+        loggers = make_loggers(settings.logger, folder, self._resumed.step if self._resumed else 0)
         self._run_loggers = [each for each in loggers if isinstance(each, RunLogger)]
-        self.trainer = make_trainer(trainer_settings, folder, all_callbacks, loggers)
+        self.trainer = self._make_trainer(
+            trainer_settings, self._head_start, own_callbacks, self._checkpoints, loggers
+        )
         self.is_first_process = self.trainer.is_global_zero
+        self._last_step = 0
 
     def check_resumed(self, manifest: Manifest) -> None:
         """Raises ConfigError when the checkpoint to go on from is of another run."""
@@ -164,22 +139,68 @@ class TrainingRun:
         self._head_start.linear = linear
         for logger in self._run_loggers:
             logger.log_provenance(module.manifest.provenance)
-        checkpoint = self._resumed.checkpoint if self._resumed else None
-        with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
-            run_trainer(self.trainer, module, data, checkpoint)
+        self._run_trainer(module, data, self._resumed)
         self._check_finite(module)
-        best, share = Path(self._best.best_model_path), 1.0
+        self._last_step = self.trainer.global_step
+        best, kept_step = Path(self._best.best_model_path), 0
         if self.is_first_process:  # other machines needn't see its folder
             content = read_weights(best)
             module.classifier.load_state_dict(classifier_state(content))
-            share = content["global_step"] / self.trainer.estimated_stepping_batches
+            kept_step = content["global_step"]
+        num_steps = int(self.trainer.estimated_stepping_batches)
         is_random = self._head_start.is_random
         metrics = {
             **self._speed.metrics(),
             "train/epochs": float(self._curve.rows[-1]["epoch"]),
             "train/random_layer": float(is_random),
         }
-        return Fitted(best, share, is_random, self._curve.rows, metrics)
+        return Fitted(best, kept_step, num_steps, is_random, self._curve.rows, metrics)
+
+    def refit(
+        self, module: DocumentClassification, data: DocumentDataModule, first: Fitted
+    ) -> dict[str, float]:
+        """The run once more, from the start, its validation documents among the others.
+
+        Where validation takes one of eight documents a label, all eight tell clearly more than
+        seven do (docs/LOG.md, 2026-11-27). Nothing can be chosen any more, so the first run has
+        chosen: how the classification layer begins, what share of the schedule's steps is made,
+        the calibration. In one process; it goes on where it was stopped.
+
+        Args:
+            module: as before the first run; it holds the last weights afterwards.
+            data: with all documents as train.
+            first: what the first run came to.
+
+        Returns:
+            Flat metrics; speed and time are those of both runs.
+
+        Raises:
+            ConfigError, StorageError, StoppedError: as ``fit``.
+        """
+        ends = EndsAfter(first.kept_step, first.num_steps)
+        checkpoints = self._checkpoints / REFIT
+        stopped = self._stopped_refit(checkpoints / LAST, module.manifest, ends)
+        speed, from_step = Speed(), stopped.step if stopped else 0
+        log = ContinuedCSVLogger(self._folder, from_step, version=REFIT)
+        settings = {k: v for k, v in self._trainer_settings.items() if k not in OF_VALIDATION}
+        self.trainer = self._make_trainer(  # the first, with its optimizer, takes no memory then
+            settings, HeadStart(first.is_random), [ends, speed], checkpoints, [log], validates=False
+        )
+        self._run_trainer(module, data, stopped)
+        if not all(torch.isfinite(weights).all() for weights in module.parameters()):
+            raise ConfigError(
+                "the run once more on all documents has diverged; begin a new one in another "
+                f"hydra.run.dir with a model.optimizer.lr below {module.settings.optimizer.lr:g}, "
+                "or with refit_up_to=0"
+            )
+        return {
+            **self._speed.and_of(speed).metrics(),
+            "train/refit_documents": float(len(data.splits["train"])),
+        }
+
+    def remove_refit(self) -> None:
+        """The refit's checkpoints, once its weights are in the bundle."""
+        shutil.rmtree(self._checkpoints / REFIT, ignore_errors=True)
 
     def log_results(self, metrics: Mapping[str, float]) -> None:
         """Tell the loggers what came of the run; one that fails is named on standard error.
@@ -189,12 +210,12 @@ class TrainingRun:
         """
         for logger in self._run_loggers:
             try:
-                logger.log_results(metrics, self.trainer.global_step)
+                logger.log_results(metrics, self._last_step)
             except Exception as error:  # the network's, the disk's or the logger's own
                 why = (str(error).strip() or type(error).__name__).partition("\n")[0]
                 print(
-                    f"warning: logger={self._logger_kind} did not get the run's results, which are "
-                    f"in metrics.json: {why}",
+                    f"warning: logger={self._settings.logger.kind} did not get the run's results, "
+                    f"which are in metrics.json: {why}",
                     file=sys.stderr,
                 )
 
@@ -213,22 +234,50 @@ class TrainingRun:
                 f"trainer.precision=32-true (now {self.trainer.precision})"
             )
 
+    def _make_trainer(
+        self,
+        settings: Mapping[str, Any],
+        head_start: HeadStart,
+        others: list[Callback],
+        checkpoints: Path,
+        loggers: list[Logger],
+        validates: bool = True,
+    ) -> pl.Trainer:
+        by_size = [EpochsBySize()] if settings.get("max_epochs") is None else []
+        callbacks = [
+            RichProgressBar(refresh_rate=4),  # a second; Lightning 2.6's 100 slow short steps
+            *by_size,
+            head_start,
+            StepSeeds(self._settings.seed),
+            *others,
+            # the last, so that what all others know stands in it
+            Snapshots(checkpoints, self._settings.checkpoint_minutes, self._signals, self._go_on),
+        ]
+        return make_trainer(settings, self._folder, callbacks, loggers, validates)
 
-def run_trainer(
-    trainer: pl.Trainer,
-    module: DocumentClassification,
-    data: DocumentDataModule,
-    resume: Path | None,
-) -> None:
-    """Fit, from a checkpoint on or from the start. Raises StoppedError, in the first process."""
-    try:
-        trainer.fit(module, data, ckpt_path=resume)
-        trainer.strategy.barrier()
-    except StoppedError:
-        if trainer.is_global_zero:
-            raise
-        sys.exit(0)  # the first process tells how it ended
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise error.__context__ from None  # Lightning ends the process with status 1
-        raise
+    def _stopped_refit(self, last: Path, manifest: Manifest, ends: EndsAfter) -> StoppedRun | None:
+        """The refit to go on with; None: none, or of a run that chose otherwise."""
+        try:
+            stopped = read_stopped(last) if last.is_file() else None
+        except BundleError:  # of another version
+            return None
+        if stopped is None or stopped.refit != ends.state_dict():
+            return None
+        return None if what_differs(stopped.manifest, manifest) else stopped
+
+    def _run_trainer(
+        self, module: DocumentClassification, data: DocumentDataModule, stopped: StoppedRun | None
+    ) -> None:
+        checkpoint = stopped.checkpoint if stopped else None
+        with out_of_memory_as_error(data.batch_size), group_ends_with_block(), self._signals:
+            try:
+                self.trainer.fit(module, data, ckpt_path=checkpoint)
+                self.trainer.strategy.barrier()
+            except StoppedError:
+                if self.is_first_process:
+                    raise
+                sys.exit(0)  # the first process tells how it ended
+            except SystemExit as error:
+                if isinstance(error.__context__, KeyboardInterrupt):
+                    raise error.__context__ from None  # Lightning ends the process with status 1
+                raise

@@ -11,6 +11,7 @@ from typing import Any
 from docsort.core.bundle import Manifest
 from docsort.core.errors import BundleError, ConfigError
 from lightning_modules.checkpoints import FORMAT, manifest_of, read_weights
+from lightning_modules.ends_after import EndsAfter
 from lightning_modules.snapshots import LAST
 
 AUTO = "auto"
@@ -59,11 +60,15 @@ def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class StoppedRun:
-    """A run to go on from: its checkpoint, what it was, and the optimizer steps it had made."""
+    """A run to go on from: its checkpoint, what it was, and the optimizer steps it had made.
+
+    ``refit``: of a run's second time (TrainingRun.refit), what EndsAfter knows; else None.
+    """
 
     checkpoint: Path
     manifest: Manifest
     step: int
+    refit: Mapping[str, int] | None = None
 
     def check_same(self, now: Manifest) -> None:
         """Raises ConfigError naming what differs between the stopped run and this one."""
@@ -82,7 +87,8 @@ def read_stopped(checkpoint: Path) -> StoppedRun:
             f"resume={checkpoint} was written by another version of docsort, whose training this "
             "one can't go on with; use that version, or begin a new run in another hydra.run.dir"
         )
-    return StoppedRun(checkpoint, manifest_of(content), content["global_step"])
+    refit = content["callbacks"].get(EndsAfter.__name__)
+    return StoppedRun(checkpoint, manifest_of(content), content["global_step"], refit)
 
 
 def what_differs(before: Manifest, now: Manifest) -> str | None:

@@ -42,8 +42,6 @@ def report_lines(content: Mapping[str, Any]) -> dict[str, str]:
         "base model's weights (SHA-256)": content["base_model"]["weights_sha256"],
     }
     lines |= {f"data {name} (SHA-256)": sha256 for name, sha256 in content["data"].items()}
-    if documents := content.get("metrics", {}).get("train/refit_documents"):
-        lines["trained in the end on"] = f"{documents:,.0f} documents, val among them"
     lines |= content["environment"]
     return lines
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from docsort.commands.first_look import FirstLook
+from docsort.commands.baseline_scores import BaselineScores
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import report_lines
 from docsort.commands.run_folder import METRICS, PREDICTIONS, REPORT
 from docsort.commands.run_inputs import label_counts
 from docsort.core.bundle import Bundle, seal
 from docsort.core.scorer import Scorer
+from docsort.data.audit import Audit
 from docsort.data.corpus import Corpus
 from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel, model_card
@@ -26,14 +27,18 @@ def write_results(
     folder: Path,
     scorer: Scorer,
     corpus: Corpus,
-    look: FirstLook,
+    audit: Audit,
+    baseline: BaselineScores,
     fitted: Fitted,
     config: Mapping[str, Any],
 ) -> dict[str, float]:
-    """Score the test documents with the written bundle; write all that says how good it is."""
+    """Score the test documents with the written bundle; write all that says how good it is.
+
+    ``corpus``: its train is what the bundle's models have learned from.
+    """
     test = score_split(scorer, corpus.test, "test")
-    calibration, baseline = scorer.bundle.calibration, look.baseline
-    leaked = np.isin(test.split["row"], look.audit.leaked_rows())
+    calibration = scorer.bundle.calibration
+    leaked = np.isin(test.split["row"], audit.leaked_rows())
     metrics = {
         **split_metrics("test", test, calibration),
         **scorer.bundle.provenance["metrics"],
@@ -52,6 +57,7 @@ def write_results(
         baseline_probabilities=baseline.test_probabilities,
         baseline_thresholds=baseline.thresholds,
         train_counts=label_counts(corpus),
+        refitted="train/refit_documents" in metrics,
         learning=tuple(_learning_point(row) for row in fitted.learning_curve),
         config=config,
         provenance=report_lines(scorer.bundle.provenance),

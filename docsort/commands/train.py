@@ -1,15 +1,14 @@
 """``docsort train``: a labelled table in; bundle, metrics, predictions and report out."""
 
-import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
 
-from docsort.commands.baseline_scores import measure_baseline
+from docsort.commands.baseline_scores import BaselineScores, measure_baseline
 from docsort.commands.calibrated_bundle import calibrate, calibrated_bundle
 from docsort.commands.first_look import FirstLook
 from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
@@ -21,12 +20,14 @@ from docsort.commands.run_results import write_results
 from docsort.commands.show import metrics_table
 from docsort.core.bundle import Manifest, read_bundle
 from docsort.core.errors import ConfigError
+from docsort.data.corpus import Corpus
 from docsort.data.settings import DataSettings
 from docsort.sweeps.trial import PRUNED, RunningTrial, TrialAddress
-from lightning_modules.fit import RunSettings, TrainingRun
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.loggers import LoggerSettings
-from lightning_modules.refit import REFIT, refit
 from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
+from lightning_modules.run_settings import RunSettings
 from lightning_modules.settings import ModelSettings
 from lightning_modules.snapshots import LAST
 from lightning_modules.trainer import with_precision
@@ -76,8 +77,6 @@ def train(config: Mapping[str, Any]) -> float:
     look = None
     if run.is_first_process:
         keep_job_files(config)
-        if resume is None:
-            shutil.rmtree(folder / REFIT, ignore_errors=True)
         write_json(folder / "provenance.json", inputs.manifest.provenance)
         look = FirstLook.at(inputs, folder, console)
 
@@ -86,23 +85,42 @@ def train(config: Mapping[str, Any]) -> float:
     if look is None:
         return float("nan")
     remove_unfinished(folder)
-    linear = look.baseline.model
-    calibrated = calibrate(folder / BUNDLE, module, corpus, linear, look.cascade)
-    metrics = {**calibrated.metrics, **fitted.metrics}
-    if whole:
-        inputs = inputs.learning_from(whole)
-        look = replace(look, baseline=measure_baseline(whole, look.baseline.thresholds))
-        pl.seed_everything(config["seed"], workers=True, verbose=False)
-        module = inputs.module()
-        metrics |= refit(config["trainer"], folder, settings, fitted, module, inputs.batches())
+    bundle, first = folder / BUNDLE, _Learned(corpus, module, look.baseline, fitted.metrics)
+    calibrated = calibrate(bundle, module, corpus, look.baseline.model, look.cascade)
+    learned = _learn_again(run, inputs.learning_from(whole), first, fitted) if whole else first
+    figures = {**calibrated.metrics, **learned.metrics}
     scorer = calibrated_bundle(
-        folder / BUNDLE, module, inputs.corpus, calibrated.calibration, look.baseline.model, metrics
+        bundle, learned.module, corpus, calibrated.calibration, learned.baseline.model, figures
     )
-    metrics = write_results(folder, scorer, inputs.corpus, look, fitted, config)
+    metrics = write_results(
+        folder, scorer, learned.corpus, look.audit, learned.baseline, fitted, config
+    )
+    run.remove_refit()
     metrics_table(metrics, console)
     print(last_lines(folder), flush=True)
     run.log_results(metrics)  # the last: a server that is away is asked for minutes
     return metrics["val/macro_f1"]
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A trained module, what it and the linear model have learned from, and metrics of training."""
+
+    corpus: Corpus
+    module: DocumentClassification
+    baseline: BaselineScores
+    metrics: dict[str, float]
+
+
+def _learn_again(run: TrainingRun, inputs: RunInputs, first: _Learned, fitted: Fitted) -> _Learned:
+    """From all documents that ``inputs`` has as train."""
+    baseline = measure_baseline(inputs.corpus, first.baseline.thresholds)
+    figure = baseline.metrics["baseline/test/accuracy"]
+    print(f"once more, with val; linear baseline with val: {figure:.4f} test accuracy")
+    pl.seed_everything(inputs.seed, workers=True, verbose=False)
+    module = inputs.module()
+    metrics = run.refit(module, inputs.batches(), fitted)
+    return _Learned(inputs.corpus, module, baseline, {**first.metrics, **metrics})
 
 
 def _check_same(folder: Path, manifest: Manifest) -> None:

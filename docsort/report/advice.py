@@ -50,8 +50,7 @@ def _stopped_early(results: RunResults, findings: Findings) -> Advice | None:
         "Validation macro F1 was still rising when training ended: "
         f"{_val_macro_f1(scored[-2]):.3f}, then {_val_macro_f1(last):.3f} after "
         f"epoch {last.epoch:g}.",
-        f"Train longer: set trainer.max_epochs to more than {last.epoch:g}; early stopping ends it "
-        "when nothing is gained.",
+        f"Train longer: set trainer.max_epochs to more than {last.epoch:g}.",
     )
 
 

@@ -39,6 +39,8 @@ class RunResults:
     rows: int (D,), 0-based rows of the source file, to find a mistake again.
     leaked: bool (D,), test documents that stand in the training documents too.
     train_counts: training documents per label.
+    refitted: whether the model was trained once more with the validation documents among those,
+        after the run whose learning is shown and whose calibration it has.
     config: the resolved configuration, nested; provenance: versions, hashes, commit, flat.
 
     Raises ValueError when shapes, lengths or ranges don't fit.
@@ -62,6 +64,7 @@ class RunResults:
     rows: Array | None = None
     leaked: Array | None = None
     train_counts: tuple[int, ...] | None = None
+    refitted: bool = False
     learning: tuple[LearningPoint, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict)
     provenance: Mapping[str, object] = field(default_factory=dict)

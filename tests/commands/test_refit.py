@@ -6,21 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from docsort.commands.refit_choice import corpus_to_refit
 from docsort.commands.run_inputs import RunInputs
 from docsort.core.bundle import read_bundle
+from docsort.core.linear import LinearModel
+from docsort.data.baseline import LinearBaseline
 from docsort.data.corpus import Corpus
 from docsort.data.settings import DataSettings
 from lightning_modules.callbacks import Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
 from lightning_modules.settings import CascadeSettings, ModelSettings
-from tests.commands.conftest import Docsort, Trained
-from tests.lightning_modules.conftest import SETTINGS, make_corpus
+from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
+from tests.lightning_modules.conftest import LABELS, SETTINGS, make_corpus, split
 
 CSV = DataSettings(source="table", name="toy", train="train.csv")
 
@@ -58,19 +62,74 @@ def test_the_first_run_stands_where(why: str) -> None:
     assert corpus_to_refit(inputs(corpus, data, model), up_to, num_processes) is None
 
 
+def test_class_weights_are_those_of_all_documents(tiny_bert: Path) -> None:
+    corpus = make_corpus()
+    balanced = replace(SETTINGS, pretrained=str(tiny_bert), class_weights="balanced")
+    whole = inputs(corpus, model=balanced).learning_from(corpus.with_val_in_train())
+    counts = np.array([whole.corpus.train["label"][:].count(label) for label in LABELS])
+    assert whole.class_weights is not None
+    np.testing.assert_allclose(whole.class_weights, 190 / (3 * counts), rtol=1e-6)
+
+
 def test_the_bundle_has_learned_from_all_documents(trained: Trained) -> None:
     metrics = json.loads((trained.run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["train/refit_documents"] == 160
-    assert metrics["train/refit_seconds"] > 0
     assert read_bundle(trained.bundle).provenance["metrics"] == metrics
-    report = (trained.run / "report.html").read_text(encoding="utf-8")
-    assert "160 documents, val among them" in report
-    assert "160 training documents" in (trained.bundle / "README.md").read_text(encoding="utf-8")
+    card = (trained.bundle / "README.md").read_text(encoding="utf-8")
+    assert "160 training documents" in card
+    assert "include those that chose how long to train" in card
+    assert "the first of two runs" in (trained.run / "report.html").read_text(encoding="utf-8")
+    names = {file.name for file in (trained.run / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt"}  # a refit's are of no use any more
 
 
-def test_the_bundle_holds_the_last_weights(trained: Trained) -> None:
-    assert same(bundle_weights(trained.run), checkpoint(trained.run, "refit/last.ckpt"))
-    assert not same(bundle_weights(trained.run), checkpoint(trained.run, "best.ckpt"))
+def test_the_linear_model_has_learned_from_all_documents(trained: Trained) -> None:
+    """The one in the bundle, and the one that it is measured against."""
+    texts, labels = ([str(row[name]) for row in toy_rows(160, 1)] for name in ("text", "label"))
+    every = LinearBaseline.fit(texts, labels, LABELS, "single_label").exported()
+    held_out = [str(row["text"]) for row in toy_rows(24, 3)]
+    expected_DC = every.evidence(held_out, "single_label")
+    served = LinearModel.load(trained.bundle / "linear.safetensors")
+    torch.testing.assert_close(
+        served.evidence(held_out, "single_label"), expected_DC, atol=1e-3, rtol=0
+    )
+    truth = [LABELS.index(str(row["label"])) for row in toy_rows(24, 3)]
+    loss = F.nll_loss(expected_DC.double(), torch.tensor(truth))
+    metrics = json.loads((trained.run / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["baseline/test/loss"] == pytest.approx(float(loss), abs=1e-3)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_all_that_validation_says_is_the_first_runs(
+    docsort: Docsort, overrides: list[str], tmp_path: Path, several: bool
+) -> None:
+    """Calibration, thresholds and figures are those of a run without a second time."""
+    for name, num, seed in (("train", 190, 1), ("test", 30, 3)):
+        rows = [
+            {"text": row["text"], "label": ";".join(row["label"]) if several else row["label"]}
+            for row in split(num, seed, several)
+        ]
+        write_csv(tmp_path / f"{name}.csv", rows)
+    files = (f"data.{name}={tmp_path / name}.csv" for name in ("train", "test"))
+    command = ["train", "data=csv", *files, *overrides]
+    command += ["data.label_separator=';'"] if several else []
+    for run, up_to in (("once", 0), ("twice", 190)):
+        status, _, err = docsort(
+            *command, f"refit_up_to={up_to}", f"hydra.run.dir={tmp_path / run}"
+        )
+        assert status == 0, err
+    once, twice = (read_bundle(tmp_path / run / "bundle") for run in ("once", "twice"))
+    assert once.calibration == twice.calibration
+    assert (once.calibration.thresholds is not None) == several
+    one, other = (bundle.provenance["metrics"] for bundle in (once, twice))
+    of_val = {name for name in one if "val/" in name}
+    assert of_val
+    assert {name: one[name] for name in of_val} == {name: other[name] for name in of_val}
+    assert one["test/loss"] != other["test/loss"]
+    assert one["baseline/test/loss"] != other["baseline/test/loss"]
+    first, second = tmp_path / "once", tmp_path / "twice"
+    assert same(bundle_weights(first), checkpoint(second, "best.ckpt"))
+    assert not same(bundle_weights(first), bundle_weights(second))
 
 
 @pytest.mark.parametrize("resume", ["auto", "null"])

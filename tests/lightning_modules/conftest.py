@@ -17,9 +17,10 @@ from docsort.data.corpus import Corpus
 from lightning_modules.callbacks import Speed
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.fit import Fitted, RunSettings, TrainingRun
+from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.loggers import LoggerSettings
 from lightning_modules.refined_loss import Refined, RefinedLoss
+from lightning_modules.run_settings import RunSettings
 from lightning_modules.settings import ModelSettings, OptimizerSettings
 
 LABELS = ("finance", "medicine", "sport")

@@ -16,41 +16,44 @@ from lightning_modules.callbacks import Speed
 from lightning_modules.checkpoints import read_weights
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
-from lightning_modules.fit import Fitted, RunSettings
+from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.head_start import HeadStart
-from lightning_modules.refit import REFIT, refit
+from lightning_modules.run_settings import RunSettings
 from tests.lightning_modules.conftest import LABELS, TRAINER, PowerCutError, make_corpus
 from tests.lightning_modules.conftest import SETTINGS as MODEL
 
+LAST = "checkpoints/refit/last.ckpt"
 Again = Callable[..., DocumentClassification]
 
 
 @pytest.fixture
 def again(tiny_bert: Path, tmp_path: Path) -> Again:
-    """The run once more, in a folder; keywords say what the first run was, and its manifest."""
+    """The run once more, in a folder; keywords say what the first run was, and its settings."""
 
     def train(
         folder: str,
-        share: float = 1.0,
+        kept: int = 40,
+        of: int = 40,
         is_random: bool = False,
-        trainer: dict[str, Any] | None = None,
-        **provenance: Any,
+        config: dict[str, Any] | None = None,
+        resume: Path | None = None,
+        **trainer: Any,
     ) -> DocumentClassification:
         torch.set_num_threads(1)
         pl.seed_everything(1, workers=True, verbose=False)
         pretrained = load_pretrained(str(tiny_bert))
         corpus = make_corpus().with_val_in_train()
-        manifest = Manifest("single_label", LABELS, 16, 4, 4, provenance=provenance)
+        manifest = Manifest("single_label", LABELS, 16, 4, 4, provenance={"config": config or {}})
         module = DocumentClassification(pretrained, manifest, MODEL)
         plan = manifest.plan(pretrained.tokenizer)
         data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=1)
-        first = Fitted(tmp_path / "best.ckpt", share, is_random, [], {})
         settings = RunSettings(1, checkpoint_minutes=0)
-        metrics = refit(
-            {**TRAINER, **(trainer or {})}, tmp_path / folder, settings, first, module, data
+        run = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, settings, resume)
+        metrics = run.refit(
+            module, data, Fitted(tmp_path / "best.ckpt", kept, of, is_random, [], {})
         )
         assert metrics["train/refit_documents"] == 190
-        assert metrics["train/refit_seconds"] > 0
+        assert metrics["train/seconds"] > 0
         return module
 
     return train
@@ -61,10 +64,10 @@ def weights(module: DocumentClassification) -> torch.Tensor:
 
 
 def steps(folder: Path) -> int:
-    return int(read_weights(folder / REFIT / "last.ckpt")["global_step"])
+    return int(read_weights(folder / LAST)["global_step"])
 
 
-def cut_at(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+def power_cut(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     def cut(self: Speed, trainer: pl.Trainer, *_: object) -> None:
         if trainer.global_step == at:
             raise PowerCutError
@@ -72,41 +75,104 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     monkeypatch.setattr(Speed, "on_train_batch_start", cut)
 
 
-@pytest.mark.parametrize(("share", "made"), [(1.0, 48), (0.5, 24), (0.7, 34), (0.001, 1)])
+@pytest.mark.parametrize(("kept", "made"), [(40, 48), (20, 24), (28, 34), (0, 1)])
 def test_it_makes_the_first_runs_share_of_the_steps(
-    again: Again, tmp_path: Path, share: float, made: int
+    again: Again, tmp_path: Path, kept: int, made: int
 ) -> None:
     """Between two epochs and within one."""
-    again("whole", share)
+    again("whole", kept)
     assert steps(tmp_path / "whole") == made
 
 
-@pytest.mark.parametrize("share", [1.0, 0.7])
+@pytest.mark.parametrize(
+    ("trainer", "made"),
+    [
+        ({"max_epochs": None}, 216),  # 9 epochs by the number of documents
+        ({"accumulate_grad_batches": 2}, 24),
+        ({"max_steps": 30}, 30),
+    ],
+)
+def test_of_its_own_schedule(
+    again: Again, tmp_path: Path, trainer: dict[str, Any], made: int
+) -> None:
+    again("whole", **trainer)
+    assert steps(tmp_path / "whole") == made
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    [{"min_epochs": 2}, {"min_steps": 40}, {"val_check_interval": 0.5}, {"val_check_interval": 1}],
+)
+def test_settings_of_validations_change_nothing(
+    again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainer: dict[str, Any]
+) -> None:
+    """Neither its end nor that every step is kept (checkpoint_minutes=0)."""
+    with monkeypatch.context() as patched:
+        power_cut(patched, 7)
+        with pytest.raises(PowerCutError):
+            again("broken", **trainer)
+    assert steps(tmp_path / "broken") == 7
+    again("broken", 20, **trainer)
+    assert steps(tmp_path / "broken") == 24
+
+
+@pytest.mark.parametrize("kept", [40, 28])
 @pytest.mark.parametrize("at", [1, 24, 30])
 def test_it_goes_on_to_the_same_weights(
-    again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, at: int
+    again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, at: int
 ) -> None:
-    whole = again("whole", share)
+    whole = again("whole", kept)
     with monkeypatch.context() as patched:
-        cut_at(patched, at)
+        power_cut(patched, at)
         with pytest.raises(PowerCutError):
-            again("broken", share)
+            again("broken", kept)
     assert steps(tmp_path / "broken") == at
-    assert torch.equal(weights(whole), weights(again("broken", share)))
+    assert torch.equal(weights(whole), weights(again("broken", kept)))
+    logs = [tmp_path / name / "logs" / "refit" / "metrics.csv" for name in ("whole", "broken")]
+    assert logs[0].read_text(encoding="utf-8") == logs[1].read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5, 0.7])
-def test_one_that_had_ended_trains_no_further(again: Again, tmp_path: Path, share: float) -> None:
-    ended = again("run", share)
+@pytest.mark.parametrize("kept", [40, 20, 28])
+def test_one_that_had_ended_trains_no_further(again: Again, tmp_path: Path, kept: int) -> None:
+    ended = again("run", kept)
     made = steps(tmp_path / "run")
-    assert torch.equal(weights(ended), weights(again("run", share)))
+    assert torch.equal(weights(ended), weights(again("run", kept)))
     assert steps(tmp_path / "run") == made
 
 
-def test_the_checkpoint_of_another_run_is_refused(again: Again) -> None:
-    again("run", seed=1, config={"seed": 1})
-    with pytest.raises(ConfigError, match="seed=1"):
-        again("run", seed=2, config={"seed": 2})
+@pytest.mark.parametrize(
+    "other", [{"config": {"seed": 2}}, {"kept": 28}, {"of": 80}], ids=["run", "choice", "schedule"]
+)
+def test_after_another_first_run_it_begins_anew(
+    again: Again, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    """As when trainer.max_epochs was raised: a checkpoint of before is none to go on from."""
+    again("run", config={"seed": 1})
+    anew = again("run", **{"config": {"seed": 1}, **other})
+    assert torch.equal(weights(anew), weights(again("fresh", **{"config": {"seed": 1}, **other})))
+    assert steps(tmp_path / "run") == steps(tmp_path / "fresh")
+
+
+def test_its_checkpoint_is_none_to_go_on_with_a_first_run(again: Again, tmp_path: Path) -> None:
+    again("run")
+    with pytest.raises(ConfigError, match=r"all of its documents.*resume=auto"):
+        again("other", resume=tmp_path / "run" / LAST)
+
+
+def test_beside_the_checkpoints_of_a_run_that_was_gone_on_with(
+    again: Again, tmp_path: Path
+) -> None:
+    """Where `resume=FILE` finds it again."""
+    again("run")
+    last = tmp_path / "run" / LAST
+    elsewhere = tmp_path / "elsewhere" / "last.ckpt"
+    elsewhere.parent.mkdir()
+    content = torch.load(last, weights_only=True)
+    del content["callbacks"]["EndsAfter"]  # as a first run's
+    torch.save(content, elsewhere)
+    again("other", resume=elsewhere)
+    assert (elsewhere.parent / "refit" / "last.ckpt").is_file()
+    assert not (tmp_path / "other" / "checkpoints").exists()
 
 
 def test_the_layer_begins_as_the_first_runs_did(
@@ -115,9 +181,9 @@ def test_the_layer_begins_as_the_first_runs_did(
     """Its validation documents are trained on by now and could not tell."""
     begun: list[bool] = []
     monkeypatch.setattr("lightning_modules.head_start.fit_head", lambda *_: begun.append(True))
-    again("random", 0.1, is_random=True)
+    again("random", 4, is_random=True)
     assert not begun
-    again("fitted", 0.1, is_random=False)
+    again("fitted", 4, is_random=False)
     assert begun
     assert "classification layer" not in capsys.readouterr().out
 
@@ -129,8 +195,8 @@ def test_a_random_layer_has_its_rate(again: Again, monkeypatch: pytest.MonkeyPat
         rates.append(max(group["initial_lr"] for group in trainer.optimizers[0].param_groups))
 
     monkeypatch.setattr(Speed, "on_train_start", noted)
-    again("random", 0.1, is_random=True)
-    again("fitted", 0.1, is_random=False)
+    again("random", 4, is_random=True)
+    again("fitted", 4, is_random=False)
     assert rates == [pytest.approx(20 * MODEL.optimizer.lr), pytest.approx(MODEL.optimizer.lr)]
 
 
@@ -141,4 +207,4 @@ def test_one_that_diverges_says_what_to_give(again: Again, monkeypatch: pytest.M
 
     monkeypatch.setattr(HeadStart, "on_fit_start", spoil)
     with pytest.raises(ConfigError, match="refit_up_to=0"):
-        again("run", 0.1)
+        again("run", 4)
