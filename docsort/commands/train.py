@@ -23,7 +23,7 @@ from docsort.core.errors import ConfigError
 from docsort.data.corpus import Corpus
 from docsort.data.settings import DataSettings
 from docsort.sweeps.trial import PRUNED, RunningTrial, TrialAddress
-from lightning_modules.classification import DocumentClassification
+from lightning_modules.classification import MACRO_F1, DocumentClassification
 from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.loggers import LoggerSettings
 from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
@@ -58,7 +58,7 @@ def train(config: Mapping[str, Any]) -> float:
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
         _check_same(folder, RunInputs.read(config, data_settings, model_settings).manifest)
         print(f"finished before\n{last_lines(folder)}")
-        return finished["val/macro_f1"]
+        return finished[MACRO_F1]
     resume = _checkpoint(config["resume"], folder)
     run = TrainingRun(config["trainer"], folder, settings, resume, _trial_reports())
     console = Console(quiet=not run.is_first_process)
@@ -99,7 +99,7 @@ def train(config: Mapping[str, Any]) -> float:
     metrics_table(metrics, console)
     print(last_lines(folder), flush=True)
     run.log_results(metrics)  # the last: a server that is away is asked for minutes
-    return metrics["val/macro_f1"]
+    return metrics[MACRO_F1]
 
 
 @dataclass(frozen=True)

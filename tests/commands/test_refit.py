@@ -160,6 +160,19 @@ def test_stopped_while_it_learns_again(
     assert same(bundle_weights(tmp_path), bundle_weights(trained.run))
 
 
+def test_in_a_process_group_of_one(
+    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
+) -> None:
+    """As of `trainer.strategy=ddp` on one device: neither run leaves it behind."""
+    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    ddp = ["trainer.strategy=ddp", "trainer.devices=1", "trainer.max_epochs=1"]
+    run = ["refit_up_to=1000", f"hydra.run.dir={tmp_path}"]
+    status, out, err = docsort("train", *data, *overrides, *ddp, *run)
+    assert status == 0, err
+    assert "once more, with val" in out
+    assert not torch.distributed.is_initialized()
+
+
 def bundle_weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "bundle" / "model.safetensors")
 

@@ -29,7 +29,7 @@ def test_a_run_ahead_of_its_baseline_gets_none(make_run):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"learning": RISING}, "set trainer.max_epochs to more than 2;"),
+        ({"learning": RISING}, "set trainer.max_epochs to more than 2."),
         (
             {"learning": HARDLY},
             "double model.optimizer.lr, or set trainer.max_epochs to more than 3.",
