@@ -105,19 +105,17 @@ def _checkpoint(file: Path) -> dict[str, Any]:
 
 def _steps_logged(run: Path) -> int:
     """Of the run and, after it, of that on all documents."""
-    return sum(_rows_with_loss(log) for log in _logs(run))
+    return sum(map(_rows_with_loss, _logs(run)))
 
 
-def _logs(run: Path) -> tuple[Path, Path]:
-    return run / "logs" / "metrics.csv", run / "logs" / "refit" / "metrics.csv"
+def _logs(run: Path) -> list[Path]:
+    logs = (run / "logs" / "metrics.csv", run / "logs" / "refit" / "metrics.csv")
+    return [log for log in logs if log.exists()]
 
 
 def _rows_with_loss(log: Path) -> int:
-    try:
-        with log.open(encoding="utf-8") as stream:
-            return sum(1 for row in csv.DictReader(stream) if row.get("train/loss"))
-    except FileNotFoundError:
-        return 0
+    with log.open(encoding="utf-8") as stream:
+        return sum(1 for row in csv.DictReader(stream) if row.get("train/loss"))
 
 
 def _begin(arguments: Sequence[str], run: Path) -> BaseProcess:
