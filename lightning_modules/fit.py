@@ -1,6 +1,6 @@
-"""One training run: Lightning's Trainer with what watches it. Knows no files but checkpoints."""
+"""One training run: Lightning's Trainer with what watches it. Knows checkpoints and logs alone."""
 
-import shutil
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from docsort.core.bundle import Manifest
-from docsort.core.errors import BundleError, ConfigError, StoppedError
+from docsort.core.errors import ConfigError, StoppedError
 from docsort.core.linear import LinearModel
 from lightning_modules.callbacks import LearningCurve, Speed
 from lightning_modules.checkpoints import classifier_state, read_weights
@@ -29,7 +29,8 @@ from lightning_modules.loggers import RunLogger, make_loggers
 from lightning_modules.memory import out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
 from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR
-from lightning_modules.resume import AUTO, CHECKPOINTS, StoppedRun, read_stopped, what_differs
+from lightning_modules.refit import REFIT, remove_refit, stopped_refit
+from lightning_modules.resume import AUTO, CHECKPOINTS, StoppedRun, read_stopped
 from lightning_modules.run_settings import RunSettings
 from lightning_modules.snapshots import LAST, BestCheckpoint, Snapshots
 from lightning_modules.step_seeds import StepSeeds
@@ -37,10 +38,11 @@ from lightning_modules.stop_signals import StopSignals
 from lightning_modules.stopping import Stopping
 from lightning_modules.trainer import make_trainer
 
-# folder of a refit's checkpoints, and of its log
-REFIT = "refit"
-# trainer settings that a refit has no use for: when to validate, and when not to end
-OF_VALIDATION = ("val_check_interval", "check_val_every_n_epoch", "min_epochs", "min_steps")
+# trainer settings that a refit has no use for: when to validate, and other ends than its own
+_NOT_OF_A_REFIT = (
+    *("val_check_interval", "check_val_every_n_epoch"),
+    *("min_epochs", "min_steps", "max_time"),
+)
 
 
 @dataclass(frozen=True)
@@ -177,30 +179,36 @@ class TrainingRun:
         Raises:
             ConfigError, StorageError, StoppedError: as ``fit``.
         """
-        ends = EndsAfter(first.kept_step, first.num_steps)
-        checkpoints = self._checkpoints / REFIT
-        stopped = self._stopped_refit(checkpoints / LAST, module.manifest, ends)
-        speed, from_step = Speed(), stopped.step if stopped else 0
-        log = ContinuedCSVLogger(self._folder, from_step, version=REFIT)
-        settings = {k: v for k, v in self._trainer_settings.items() if k not in OF_VALIDATION}
-        self.trainer = self._make_trainer(  # the first, with its optimizer, takes no memory then
-            settings, HeadStart(first.is_random), [ends, speed], checkpoints, [log], validates=False
+        ends, speed = EndsAfter(first.kept_step, first.num_steps), Speed()
+        # without a checkpoint the first run has begun anew, and so does this
+        go_on = self._resumed and stopped_refit(self._checkpoints, module.manifest, ends)
+        log = ContinuedCSVLogger(self._folder, go_on.step if go_on else 0, version=REFIT)
+        settings = {k: v for k, v in self._trainer_settings.items() if k not in _NOT_OF_A_REFIT}
+        _untie(self.trainer)
+        self.trainer = self._make_trainer(
+            settings,
+            HeadStart(first.is_random),
+            [ends, speed],
+            self._checkpoints / REFIT,
+            [log],
+            validates=False,
         )
-        self._run_trainer(module, data, stopped)
-        if not all(torch.isfinite(weights).all() for weights in module.parameters()):
-            raise ConfigError(
-                "the run once more on all documents has diverged; begin a new one in another "
-                f"hydra.run.dir with a model.optimizer.lr below {module.settings.optimizer.lr:g}, "
-                "or with refit_up_to=0"
-            )
+        gc.collect()
+        try:
+            self._run_trainer(module, data, go_on)
+            _check_weights(module)
+        except BaseException:
+            for logger in self._run_loggers:
+                logger.finalize("failed")
+            raise
         return {
             **self._speed.and_of(speed).metrics(),
             "train/refit_documents": float(len(data.splits["train"])),
         }
 
     def remove_refit(self) -> None:
-        """The refit's checkpoints, once its weights are in the bundle."""
-        shutil.rmtree(self._checkpoints / REFIT, ignore_errors=True)
+        """The refit's checkpoint, once its weights are in the bundle."""
+        remove_refit(self._checkpoints)
 
     def log_results(self, metrics: Mapping[str, float]) -> None:
         """Tell the loggers what came of the run; one that fails is named on standard error.
@@ -255,16 +263,6 @@ class TrainingRun:
         ]
         return make_trainer(settings, self._folder, callbacks, loggers, validates)
 
-    def _stopped_refit(self, last: Path, manifest: Manifest, ends: EndsAfter) -> StoppedRun | None:
-        """The refit to go on with; None: none, or of a run that chose otherwise."""
-        try:
-            stopped = read_stopped(last) if last.is_file() else None
-        except BundleError:  # of another version
-            return None
-        if stopped is None or stopped.refit != ends.state_dict():
-            return None
-        return None if what_differs(stopped.manifest, manifest) else stopped
-
     def _run_trainer(
         self, module: DocumentClassification, data: DocumentDataModule, stopped: StoppedRun | None
     ) -> None:
@@ -281,3 +279,22 @@ class TrainingRun:
                 if isinstance(error.__context__, KeyboardInterrupt):
                     raise error.__context__ from None  # Lightning ends the process with status 1
                 raise
+
+
+def _untie(trainer: pl.Trainer) -> None:
+    """Let go of module, gradients and optimizer of a run that is over, several models in size.
+
+    Lightning 2.6 gives each callback its module's own methods, and we keep some callbacks.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for name in ("log", "log_dict"):
+            vars(callback).pop(name, None)
+
+
+def _check_weights(module: DocumentClassification) -> None:
+    if not all(torch.isfinite(weights).all() for weights in module.parameters()):
+        raise ConfigError(
+            "the run once more on all documents has diverged; go on without it by refit_up_to=0 "
+            f"resume={AUTO}, or begin a new one in another hydra.run.dir with a model.optimizer.lr "
+            f"below {module.settings.optimizer.lr:g}"
+        )

@@ -63,6 +63,9 @@ class RunLogger(Protocol):
     def log_results(self, metrics: Mapping[str, float], step: int) -> None:
         """A finished run's metrics, at its last step."""
 
+    def finalize(self, status: str) -> None:
+        """``failed``: what came after the Trainer's own run failed."""
+
 
 def make_loggers(settings: LoggerSettings, folder: Path, from_step: int) -> list[Logger]:
     """The loggers of a run in ``folder``; what is made again from ``from_step`` on stands once.

@@ -108,7 +108,9 @@ class ContinuedMLFlowLogger(MLFlowLogger):
 
     @rank_zero_only
     def finalize(self, status: str = "success") -> None:
-        self._unless_away("is not told how the run ended", partial(super().finalize, status))
+        """Only of a failure: what goes well isn't over before its results."""
+        if status != "success":
+            self._unless_away("is not told how the run ended", partial(super().finalize, status))
 
     def _unless_away(self, what: str, tell: Callable[[], None]) -> None:
         """Tell the store something unless it is away; where it has just gone, say so, this once."""
@@ -143,5 +145,4 @@ class ContinuedMLFlowLogger(MLFlowLogger):
     @rank_zero_only
     def log_results(self, metrics: Mapping[str, float], step: int) -> None:
         self._log({f"results/{name}": value for name, value in metrics.items()}, step)
-        if self._is_away:  # it is there again, and has not been told
-            super().finalize()
+        super().finalize()

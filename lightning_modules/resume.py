@@ -23,6 +23,7 @@ _FREE = frozenset(
         "resume",
         "patience",
         "checkpoint_minutes",
+        "refit_up_to",
         "logger.kind",
         "logger.uri",
         "logger.experiment",

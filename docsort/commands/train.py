@@ -26,6 +26,7 @@ from docsort.sweeps.trial import PRUNED, RunningTrial, TrialAddress
 from lightning_modules.classification import MACRO_F1, DocumentClassification
 from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.loggers import LoggerSettings
+from lightning_modules.refit import remove_refit
 from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
 from lightning_modules.run_settings import RunSettings
 from lightning_modules.settings import ModelSettings
@@ -45,18 +46,10 @@ def train(config: Mapping[str, Any]) -> float:
     folder = output_dir()
     # before all else: what the run is compared with and recorded as is what it did
     config = {**config, "trainer": with_precision(config["trainer"])}
-    data_settings = settings_of(DataSettings, "data", config["data"])
-    model_settings = settings_of(ModelSettings.of, "model", config["model"])
-    logger = settings_of(LoggerSettings, "logger", config["logger"])
-    settings = RunSettings(
-        seed=config["seed"],
-        patience=config["patience"],
-        checkpoint_minutes=config["checkpoint_minutes"],
-        refit_up_to=config["refit_up_to"],
-        logger=logger,
-    )
+    data_settings, model_settings, settings = _settings(config)
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
         _check_same(folder, RunInputs.read(config, data_settings, model_settings).manifest)
+        remove_refit(folder / CHECKPOINTS)
         print(f"finished before\n{last_lines(folder)}")
         return finished[MACRO_F1]
     resume = _checkpoint(config["resume"], folder)
@@ -85,10 +78,15 @@ def train(config: Mapping[str, Any]) -> float:
     if look is None:
         return float("nan")
     remove_unfinished(folder)
-    bundle, first = folder / BUNDLE, _Learned(corpus, module, look.baseline, fitted.metrics)
+    bundle = folder / BUNDLE
     calibrated = calibrate(bundle, module, corpus, look.baseline.model, look.cascade)
-    learned = _learn_again(run, inputs.learning_from(whole), first, fitted) if whole else first
-    figures = {**calibrated.metrics, **learned.metrics}
+    if whole:
+        del module  # it holds the first Trainer and its optimizer, as large again
+        inputs = inputs.learning_from(whole)
+        learned = _learn_again(run, inputs, fitted, look.baseline.thresholds)
+    else:
+        learned = _Learned(corpus, module, look.baseline, {})
+    figures = {**calibrated.metrics, **fitted.metrics, **learned.metrics}
     scorer = calibrated_bundle(
         bundle, learned.module, corpus, calibrated.calibration, learned.baseline.model, figures
     )
@@ -112,15 +110,32 @@ class _Learned:
     metrics: dict[str, float]
 
 
-def _learn_again(run: TrainingRun, inputs: RunInputs, first: _Learned, fitted: Fitted) -> _Learned:
-    """From all documents that ``inputs`` has as train."""
-    baseline = measure_baseline(inputs.corpus, first.baseline.thresholds)
+def _learn_again(
+    run: TrainingRun, inputs: RunInputs, fitted: Fitted, thresholds: tuple[float, ...] | None
+) -> _Learned:
+    """From all documents, which ``inputs`` has as train. ``thresholds``: the linear model's."""
+    baseline = measure_baseline(inputs.corpus, thresholds)
     figure = baseline.metrics["baseline/test/accuracy"]
     print(f"once more, with val; linear baseline with val: {figure:.4f} test accuracy")
     pl.seed_everything(inputs.seed, workers=True, verbose=False)
     module = inputs.module()
     metrics = run.refit(module, inputs.batches(), fitted)
-    return _Learned(inputs.corpus, module, baseline, {**first.metrics, **metrics})
+    return _Learned(inputs.corpus, module, baseline, metrics)
+
+
+def _settings(config: Mapping[str, Any]) -> tuple[DataSettings, ModelSettings, RunSettings]:
+    """Raises ConfigError."""
+    data = settings_of(DataSettings, "data", config["data"])
+    model = settings_of(ModelSettings.of, "model", config["model"])
+    logger = settings_of(LoggerSettings, "logger", config["logger"])
+    run = RunSettings(
+        seed=config["seed"],
+        patience=config["patience"],
+        checkpoint_minutes=config["checkpoint_minutes"],
+        refit_up_to=config["refit_up_to"],
+        logger=logger,
+    )
+    return data, model, run
 
 
 def _check_same(folder: Path, manifest: Manifest) -> None:

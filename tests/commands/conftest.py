@@ -39,7 +39,7 @@ def toy_rows(num: int, seed: int) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="session")
 def trained(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A finished run, made once more on all documents (refit.py), with a blank test row that must
+    """A finished run, made once more on all documents, with a blank test row that must
     be dropped and named by its row."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("trained")

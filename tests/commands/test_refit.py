@@ -2,6 +2,7 @@
 
 import json
 import signal
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_the_bundle_has_learned_from_all_documents(trained: Trained) -> None:
     assert read_bundle(trained.bundle).provenance["metrics"] == metrics
     card = (trained.bundle / "README.md").read_text(encoding="utf-8")
     assert "160 training documents" in card
-    assert "include those that chose how long to train" in card
+    assert "include those that the calibration was fitted on" in card
     assert "the first of two runs" in (trained.run / "report.html").read_text(encoding="utf-8")
     names = {file.name for file in (trained.run / "checkpoints").iterdir()}
     assert names == {"best.ckpt", "last.ckpt"}  # a refit's are of no use any more
@@ -145,12 +146,8 @@ def test_stopped_while_it_learns_again(
     data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
     command = ["train", *data, "data.name=toy", *overrides, "refit_up_to=1000"]
 
-    def stop(self: Speed, trainer: pl.Trainer, *_: object) -> None:
-        if trainer.limit_val_batches == 0 and trainer.global_step == 5:
-            signal.raise_signal(signal.SIGTERM)
-
     with monkeypatch.context() as patched:
-        patched.setattr(Speed, "on_train_batch_start", stop)
+        patched.setattr(Speed, "on_train_batch_start", stop_in_refit)
         status, _, err = docsort(*command, f"hydra.run.dir={tmp_path}")
     assert status == 143
     assert f"hydra.run.dir={tmp_path} resume=auto" in " ".join(err.split())
@@ -158,6 +155,87 @@ def test_stopped_while_it_learns_again(
     status, _, _ = docsort(*command, f"hydra.run.dir={tmp_path}", f"resume={resume}")
     assert status == 0
     assert same(bundle_weights(tmp_path), bundle_weights(trained.run))
+
+
+def test_the_first_trainer_takes_no_memory_then(
+    docsort: Docsort,
+    trained: Trained,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor do its module, gradients and optimizer."""
+    trainers: list[weakref.ref[pl.Trainer]] = []
+    alive: list[bool] = []
+
+    def begin(self: Speed, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        alive.extend(earlier() is not None for earlier in trainers)
+        trainers.append(weakref.ref(trainer))
+
+    monkeypatch.setattr(Speed, "on_fit_start", begin)
+    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    status, _, err = docsort(
+        *("train", *data, *overrides, "trainer.max_epochs=1", "refit_up_to=1000"),
+        f"hydra.run.dir={tmp_path}",
+    )
+    assert status == 0, err
+    assert alive == [False]
+
+
+def test_a_stopped_one_can_be_left_out(
+    docsort: Docsort,
+    trained: Trained,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where it diverges or the memory ends: the first run isn't lost."""
+    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    command = ["train", *data, "data.name=toy", *overrides, f"hydra.run.dir={tmp_path}"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Speed, "on_train_batch_start", stop_in_refit)
+        assert docsort(*command, "refit_up_to=1000")[0] == 143
+    status, _, err = docsort(*command, "refit_up_to=0", "resume=auto")
+    assert status == 0, err
+    assert same(bundle_weights(tmp_path), checkpoint(trained.run, "best.ckpt"))
+    assert {file.name for file in (tmp_path / "checkpoints").iterdir()} == {
+        "best.ckpt",
+        "last.ckpt",
+    }
+
+
+def test_mlflow_hears_how_the_second_ended(
+    docsort: Docsort,
+    trained: Trained,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    logger = ["logger=mlflow", f"logger.uri={store}", "trainer.max_epochs=1"]
+    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    command = ["train", *data, *overrides, *logger, "refit_up_to=1000", "resume=auto"]
+    run = tmp_path / "run"
+
+    def state() -> str:
+        run_id = (run / "logs" / "mlflow_run_id").read_text(encoding="utf-8").strip()
+        status: str = MlflowClient(store).get_run(run_id).info.status
+        return status
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Speed, "on_train_batch_start", stop_in_refit)
+        assert docsort(*command, f"hydra.run.dir={run}")[0] == 143
+    assert state() == "FAILED"
+    status, _, err = docsort(*command, f"hydra.run.dir={run}")
+    assert status == 0, err
+    assert state() == "FINISHED"
+
+
+def stop_in_refit(self: Speed, trainer: pl.Trainer, *_: object) -> None:
+    if trainer.limit_val_batches == 0 and trainer.global_step == 5:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_in_a_process_group_of_one(

@@ -1,6 +1,7 @@
 """A run made once more on all documents: for as long as the first, and to the same weights whenever
 it is stopped. 190 documents in batches of 8 and two epochs: 48 steps."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import DocumentDataModule
 from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.head_start import HeadStart
+from lightning_modules.refit import remove_refit
 from lightning_modules.run_settings import RunSettings
-from tests.lightning_modules.conftest import LABELS, TRAINER, PowerCutError, make_corpus
+from tests.lightning_modules.conftest import LABELS, TRAINER, PowerCutError, Run, make_corpus
 from tests.lightning_modules.conftest import SETTINGS as MODEL
 
 LAST = "checkpoints/refit/last.ckpt"
@@ -27,8 +29,16 @@ Again = Callable[..., DocumentClassification]
 
 
 @pytest.fixture
-def again(tiny_bert: Path, tmp_path: Path) -> Again:
-    """The run once more, in a folder; keywords say what the first run was, and its settings."""
+def first_checkpoint(run: Run, tmp_path: Path) -> Path:
+    """A first run's last checkpoint."""
+    _, fitted = run("first", max_steps=1)
+    return fitted.best_checkpoint.with_name("last.ckpt")
+
+
+@pytest.fixture
+def again(tiny_bert: Path, tmp_path: Path, first_checkpoint: Path) -> Again:
+    """The run once more, in the folder of one that is gone on with; keywords say what the first run
+    was, and its settings."""
 
     def train(
         folder: str,
@@ -37,6 +47,7 @@ def again(tiny_bert: Path, tmp_path: Path) -> Again:
         is_random: bool = False,
         config: dict[str, Any] | None = None,
         resume: Path | None = None,
+        begins: bool = False,
         **trainer: Any,
     ) -> DocumentClassification:
         torch.set_num_threads(1)
@@ -48,6 +59,10 @@ def again(tiny_bert: Path, tmp_path: Path) -> Again:
         plan = manifest.plan(pretrained.tokenizer)
         data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=1)
         settings = RunSettings(1, checkpoint_minutes=0)
+        if resume is None and not begins:
+            resume = tmp_path / folder / "checkpoints" / "last.ckpt"
+            resume.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(first_checkpoint, resume)
         run = TrainingRun({**TRAINER, **trainer}, tmp_path / folder, settings, resume)
         metrics = run.refit(
             module, data, Fitted(tmp_path / "best.ckpt", kept, of, is_random, [], {})
@@ -153,6 +168,36 @@ def test_after_another_first_run_it_begins_anew(
     assert steps(tmp_path / "run") == steps(tmp_path / "fresh")
 
 
+def test_a_run_that_begins_anew_begins_this_anew(
+    again: Again, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again("run")
+    begun_at: list[int] = []
+    monkeypatch.setattr(
+        Speed, "on_train_start", lambda self, trainer, _: begun_at.append(trainer.global_step)
+    )
+    again("run", 4)
+    again("run", 4)
+    again("run", 4, begins=True)
+    assert begun_at == [0, 5, 0]
+
+
+def test_only_its_own_checkpoint_is_removed(again: Again, tmp_path: Path) -> None:
+    again("run", 4)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    foreign = checkpoints / "refit" / "notes.txt"
+    foreign.touch()
+    remove_refit(checkpoints)
+    assert [file.name for file in foreign.parent.iterdir()] == ["notes.txt"]
+    foreign.unlink()
+    shutil.copy(checkpoints / "last.ckpt", foreign.with_name("last.ckpt"))
+    remove_refit(checkpoints)
+    assert foreign.with_name("last.ckpt").is_file()
+    again("run", 4)
+    remove_refit(checkpoints)
+    assert not foreign.parent.exists()
+
+
 def test_its_checkpoint_is_none_to_go_on_with_a_first_run(again: Again, tmp_path: Path) -> None:
     again("run")
     with pytest.raises(ConfigError, match=r"all of its documents.*resume=auto"):
@@ -160,16 +205,12 @@ def test_its_checkpoint_is_none_to_go_on_with_a_first_run(again: Again, tmp_path
 
 
 def test_beside_the_checkpoints_of_a_run_that_was_gone_on_with(
-    again: Again, tmp_path: Path
+    again: Again, tmp_path: Path, first_checkpoint: Path
 ) -> None:
     """Where `resume=FILE` finds it again."""
-    again("run")
-    last = tmp_path / "run" / LAST
     elsewhere = tmp_path / "elsewhere" / "last.ckpt"
     elsewhere.parent.mkdir()
-    content = torch.load(last, weights_only=True)
-    del content["callbacks"]["EndsAfter"]  # as a first run's
-    torch.save(content, elsewhere)
+    shutil.copy(first_checkpoint, elsewhere)
     again("other", resume=elsewhere)
     assert (elsewhere.parent / "refit" / "last.ckpt").is_file()
     assert not (tmp_path / "other" / "checkpoints").exists()

@@ -117,6 +117,18 @@ def test_multi_label_page(make_multi_label_run):
     assert "Micro F1" in outline.text
 
 
+def test_a_refit_says_whose_the_calibration_is(make_run, make_multi_label_run):
+    def told(run):
+        text = " ".join(Outline(page_of(run)).text.split())
+        return text.partition("This is the first of two runs.")[2].partition("Its calibration")[2]
+
+    assert told(make_run(refitted=True)).startswith(" (temperature) is the first run's.")
+    given = {"refitted": True, "linear_weight": 0.5}
+    several = told(make_multi_label_run(**given))
+    assert several.startswith(" (temperature, the linear model's weight, thresholds) is the first")
+    assert not told(make_run())
+
+
 def test_a_run_with_nothing_but_scores(make_run):
     bare = dict.fromkeys(
         (
