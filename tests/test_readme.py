@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from docsort.commands import main
 from tests.serving.conftest import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -48,25 +49,25 @@ def shown(of_models: bool) -> list[str]:
     return [line for line in ours if line.startswith("docsort models") is of_models]
 
 
-def run_shown(words: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "docsort", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("line", shown(of_models=False))
-def test_shown_commands_compose(line: str, tmp_path: Path) -> None:
+def test_shown_commands_compose(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words = [word for word in shlex.split(line, comments=True) if word != "-m"]
     arguments = [word.replace("5e-5,1e-4", "5e-5").replace("1,2", "1") for word in words[1:]]
-    finished = run_shown([*arguments, *(["--cfg", "job"] * (len(arguments) > 2))], tmp_path)
-    assert finished.returncode == 0, finished.stderr
+    status = main([*arguments, *(["--cfg", "job"] * (len(arguments) > 2))])
+    assert status == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", shown(of_models=True))
-def test_shown_changes_of_versions_want_nothing_but_a_server(line: str, tmp_path: Path) -> None:
+def test_shown_changes_of_versions_want_nothing_but_a_server(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words = shlex.split(line, comments=True)[1:]
-    finished = run_shown([*words, "--run-dir", str(tmp_path)], tmp_path)
-    assert finished.returncode == 2
-    assert "no docsort serves from" in finished.stderr
+    assert main([*words, "--run-dir", str(tmp_path)]) == 2
+    assert "no docsort serves from" in capsys.readouterr().err
 
 
 def test_make_targets_that_are_named_exist() -> None:
