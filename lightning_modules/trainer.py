@@ -27,7 +27,10 @@ def make_trainer(
     loggers: list[Logger],
     validates: bool = True,
 ) -> pl.Trainer:
-    """A Trainer by Lightning's own arguments. Raises ConfigError for what is not accepted."""
+    """A Trainer by Lightning's own arguments. Raises ConfigError for what is not accepted.
+
+    ``validates``: False leaves all validations out, which no setting may.
+    """
     settings = checked_trainer(settings)
     if not validates:
         settings["limit_val_batches"] = 0

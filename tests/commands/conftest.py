@@ -21,6 +21,11 @@ class Trained:
     test: Path
 
     @property
+    def data(self) -> list[str]:
+        """The settings that name them."""
+        return ["data=csv", f"data.train={self.train}", f"data.test={self.test}"]
+
+    @property
     def bundle(self) -> Path:
         return self.run / "bundle"
 

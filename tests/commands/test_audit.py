@@ -12,7 +12,7 @@ def test_audit_writes_and_prints(
     docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
 ) -> None:
     model = [override for override in overrides if override.startswith("model.")]
-    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    data = trained.data
     status, out, err = docsort("audit", *data, *model, f"hydra.run.dir={tmp_path}")
     assert status == 0, err
     found = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))

@@ -112,7 +112,7 @@ def test_all_that_validation_says_is_the_first_runs(
         ]
         write_csv(tmp_path / f"{name}.csv", rows)
     files = (f"data.{name}={tmp_path / name}.csv" for name in ("train", "test"))
-    command = ["train", "data=csv", *files, *overrides]
+    command = ["train", "data=csv", *files, *overrides, "trainer.max_epochs=2"]
     command += ["data.label_separator=';'"] if several else []
     for run, up_to in (("once", 0), ("twice", 190)):
         status, _, err = docsort(
@@ -133,36 +133,79 @@ def test_all_that_validation_says_is_the_first_runs(
     assert not same(bundle_weights(first), bundle_weights(second))
 
 
+@pytest.fixture
+def learn(docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path) -> Docsort:
+    """The run of ``trained`` again, in ``tmp_path``; further settings override its own."""
+
+    def run(*settings: str) -> tuple[int, str, str]:
+        own = ["data.name=toy", *overrides, "refit_up_to=1000", f"hydra.run.dir={tmp_path}"]
+        return docsort("train", *trained.data, *own, *settings)
+
+    return run
+
+
+@pytest.fixture
+def stop(learn: Docsort, monkeypatch: pytest.MonkeyPatch) -> Docsort:
+    """The same, stopped by a signal in its second run."""
+
+    def in_refit(self: Speed, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.limit_val_batches == 0 and trainer.global_step == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    def run(*settings: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as patched:
+            patched.setattr(Speed, "on_train_batch_start", in_refit)
+            status, out, err = learn(*settings)
+        assert status == 143, err
+        return status, out, err
+
+    return run
+
+
 @pytest.mark.parametrize("resume", ["auto", "null"])
 def test_stopped_while_it_learns_again(
-    docsort: Docsort,
-    trained: Trained,
-    overrides: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    resume: str,
+    stop: Docsort, learn: Docsort, trained: Trained, tmp_path: Path, resume: str
 ) -> None:
     """Gone on with, or begun anew, the run ends as one that was not stopped."""
-    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
-    command = ["train", *data, "data.name=toy", *overrides, "refit_up_to=1000"]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Speed, "on_train_batch_start", stop_in_refit)
-        status, _, err = docsort(*command, f"hydra.run.dir={tmp_path}")
-    assert status == 143
+    _, _, err = stop()
     assert f"hydra.run.dir={tmp_path} resume=auto" in " ".join(err.split())
     assert not (tmp_path / "bundle").exists()
-    status, _, _ = docsort(*command, f"hydra.run.dir={tmp_path}", f"resume={resume}")
-    assert status == 0
+    assert learn(f"resume={resume}")[0] == 0
     assert same(bundle_weights(tmp_path), bundle_weights(trained.run))
 
 
+def test_a_stopped_one_can_be_left_out(
+    stop: Docsort, learn: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    """As where it diverges or the memory ends: the first run isn't lost."""
+    stop()
+    status, _, err = learn("refit_up_to=0", "resume=auto")
+    assert status == 0, err
+    assert same(bundle_weights(tmp_path), checkpoint(trained.run, "best.ckpt"))
+    names = {file.name for file in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt"}
+
+
+def test_mlflow_hears_how_the_second_ended(stop: Docsort, learn: Docsort, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    settings = ["logger=mlflow", f"logger.uri={store}", "trainer.max_epochs=1", "resume=auto"]
+
+    def state() -> str:
+        run_id = (tmp_path / "logs" / "mlflow_run_id").read_text(encoding="utf-8").strip()
+        status: str = MlflowClient(store).get_run(run_id).info.status
+        return status
+
+    stop(*settings)
+    assert state() == "FAILED"
+    status, _, err = learn(*settings)
+    assert status == 0, err
+    assert state() == "FINISHED"
+
+
 def test_the_first_trainer_takes_no_memory_then(
-    docsort: Docsort,
-    trained: Trained,
-    overrides: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    learn: Docsort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do its module, gradients and optimizer."""
     trainers: list[weakref.ref[pl.Trainer]] = []
@@ -173,79 +216,15 @@ def test_the_first_trainer_takes_no_memory_then(
         trainers.append(weakref.ref(trainer))
 
     monkeypatch.setattr(Speed, "on_fit_start", begin)
-    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
-    status, _, err = docsort(
-        *("train", *data, *overrides, "trainer.max_epochs=1", "refit_up_to=1000"),
-        f"hydra.run.dir={tmp_path}",
-    )
+    status, _, err = learn("trainer.max_epochs=1")
     assert status == 0, err
     assert alive == [False]
 
 
-def test_a_stopped_one_can_be_left_out(
-    docsort: Docsort,
-    trained: Trained,
-    overrides: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As where it diverges or the memory ends: the first run isn't lost."""
-    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
-    command = ["train", *data, "data.name=toy", *overrides, f"hydra.run.dir={tmp_path}"]
-    with monkeypatch.context() as patched:
-        patched.setattr(Speed, "on_train_batch_start", stop_in_refit)
-        assert docsort(*command, "refit_up_to=1000")[0] == 143
-    status, _, err = docsort(*command, "refit_up_to=0", "resume=auto")
-    assert status == 0, err
-    assert same(bundle_weights(tmp_path), checkpoint(trained.run, "best.ckpt"))
-    assert {file.name for file in (tmp_path / "checkpoints").iterdir()} == {
-        "best.ckpt",
-        "last.ckpt",
-    }
-
-
-def test_mlflow_hears_how_the_second_ended(
-    docsort: Docsort,
-    trained: Trained,
-    overrides: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from mlflow import MlflowClient
-
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    logger = ["logger=mlflow", f"logger.uri={store}", "trainer.max_epochs=1"]
-    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
-    command = ["train", *data, *overrides, *logger, "refit_up_to=1000", "resume=auto"]
-    run = tmp_path / "run"
-
-    def state() -> str:
-        run_id = (run / "logs" / "mlflow_run_id").read_text(encoding="utf-8").strip()
-        status: str = MlflowClient(store).get_run(run_id).info.status
-        return status
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Speed, "on_train_batch_start", stop_in_refit)
-        assert docsort(*command, f"hydra.run.dir={run}")[0] == 143
-    assert state() == "FAILED"
-    status, _, err = docsort(*command, f"hydra.run.dir={run}")
-    assert status == 0, err
-    assert state() == "FINISHED"
-
-
-def stop_in_refit(self: Speed, trainer: pl.Trainer, *_: object) -> None:
-    if trainer.limit_val_batches == 0 and trainer.global_step == 5:
-        signal.raise_signal(signal.SIGTERM)
-
-
-def test_in_a_process_group_of_one(
-    docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
-) -> None:
+def test_in_a_process_group_of_one(learn: Docsort) -> None:
     """As of `trainer.strategy=ddp` on one device: neither run leaves it behind."""
-    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
     ddp = ["trainer.strategy=ddp", "trainer.devices=1", "trainer.max_epochs=1"]
-    run = ["refit_up_to=1000", f"hydra.run.dir={tmp_path}"]
-    status, out, err = docsort("train", *data, *overrides, *ddp, *run)
+    status, out, err = learn(*ddp)
     assert status == 0, err
     assert "once more, with val" in out
     assert not torch.distributed.is_initialized()

@@ -181,7 +181,7 @@ def test_a_diverging_run_ends_without_a_traceback(
     docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
 ) -> None:
     status, _, err = docsort(
-        *("train", "data=csv", f"data.train={trained.train}", f"data.test={trained.test}"),
+        *("train", *trained.data),
         *(*overrides, "model.optimizer.lr=1e6", f"hydra.run.dir={tmp_path / 'run'}"),
     )
     assert status == 2
@@ -249,7 +249,7 @@ def test_a_stopped_run_with_other_settings_is_refused_before_anything_is_written
     (tmp_path / "checkpoints").mkdir()
     shutil.copy(trained.run / "checkpoints" / "last.ckpt", tmp_path / "checkpoints")
     status, _, err = docsort(
-        *("train", "data=csv", f"data.train={trained.train}", f"data.test={trained.test}"),
+        *("train", *trained.data),
         *(*overrides, "model.dropout=0.9", "resume=auto", f"hydra.run.dir={tmp_path}"),
     )
     assert status == 2
