@@ -96,7 +96,10 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of archives (default: %(default)s)",
     )
     parser.add_argument(
-        "--run-dir", type=Path, help="sockets, configuration and logs; kept at the end if given"
+        "--run-dir",
+        type=Path,
+        help="sockets, configuration, logs and unpacked archives; kept at the end if given "
+        "(default: $XDG_RUNTIME_DIR/docsort-PORT, or /tmp/docsort-UID-PORT without one)",
     )
     group = parser.add_argument_group("settings")
     for setting in _settings():

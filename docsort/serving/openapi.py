@@ -62,7 +62,7 @@ def openapi(settings: ServeSettings, errors: Sequence[ErrorPage]) -> dict[str, A
                 )
             },
         },
-        "components": {"schemas": schemas()},
+        "components": {"schemas": schemas(_types(errors))},
     }
     if settings.api_keys:
         document["components"]["securitySchemes"] = {
@@ -70,6 +70,11 @@ def openapi(settings: ServeSettings, errors: Sequence[ErrorPage]) -> dict[str, A
             "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
         }
     return document
+
+
+def _types(errors: Sequence[ErrorPage]) -> list[str]:
+    """Of every error, of whatever path."""
+    return sorted({type for _, type, _ in _REFUSED_BY_HANDLER} | {error.type for error in errors})
 
 
 def _predict(

@@ -1,5 +1,6 @@
 """The contract's bodies as JSON Schema: what core/rest.py reads and renders, for openapi.py."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from docsort.core.rest import MAX_DOCUMENTS
@@ -24,7 +25,7 @@ _PARAMETERS = {
 _SCORE = {"type": "number", "minimum": 0, "maximum": 1}
 
 
-def schemas() -> dict[str, Any]:
+def schemas(error_types: Sequence[str]) -> dict[str, Any]:
     """By the names that the document's operations refer to."""
     inputs = {
         "oneOf": [
@@ -80,7 +81,10 @@ def schemas() -> dict[str, Any]:
                     "type": "object",
                     "properties": {
                         "code": {"type": "integer"},
-                        "type": {"type": "string", "description": "a stable word for programs"},
+                        "type": {
+                            "enum": list(error_types),
+                            "description": "a stable word for programs",
+                        },
                         "message": {"type": "string", "description": "what is accepted"},
                         "index": {**count, "description": "the refused entry of a list"},
                     },

@@ -251,12 +251,17 @@ def prepare(settings: ServeSettings) -> Programs:
 
 @contextmanager
 def stops_on_signals(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal set ``stop`` while the block runs."""
+    """Ctrl-C, SIGTERM and a closed terminal set ``stop`` while the block runs.
+
+    Not a closed terminal under ``nohup``, which ignores its signal for that.
+    """
 
     def handle(signum: int, frame: FrameType | None) -> None:
         stop.set()
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
     before = {which: signal.signal(which, handle) for which in signals}
     try:
         yield

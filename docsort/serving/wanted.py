@@ -153,12 +153,17 @@ def read_wanted(store: Path) -> tuple[WantedModel, ...]:
                 f"{file} has schema version {content['schema_version']}; this docsort reads "
                 f"{_SCHEMA_VERSION}. Delete it to serve the newest version of each name"
             )
-        return tuple(_model_from(name, model) for name, model in content["models"].items())
+        models = tuple(_model_from(name, model) for name, model in content["models"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServingError(
             f"{file} cannot be understood ({error!r}); delete it to serve the newest version of "
             "each name"
         ) from error
+    if not models:
+        raise ServingError(
+            f"{file} names no model; delete it to serve the newest version of each name"
+        )
+    return models
 
 
 def write_wanted(store: Path, wanted: Sequence[WantedModel]) -> None:

@@ -94,6 +94,14 @@ def test_every_type_that_the_handler_answers_is_described() -> None:
     assert raised <= told
 
 
+def test_every_type_of_any_path_is_named(server: RunningServer) -> None:
+    named = described()["components"]["schemas"]["Error"]["properties"]["error"]["properties"]
+    types = named["type"]["enum"]
+    assert {page.type for page in error_pages(1)} | {"not_json"} <= set(types)
+    assert types == sorted(set(types))
+    assert httpx.get(f"{server.url}/nowhere").json()["error"]["type"] in types
+
+
 @pytest.mark.parametrize("keys", [None, Path("keys.txt")])
 def test_keys_are_asked_for_where_there_are_some(keys: Path | None) -> None:
     document = described(keys)

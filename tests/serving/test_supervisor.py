@@ -18,7 +18,13 @@ from docsort.serving.mar import read_archive
 from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
-from docsort.serving.supervisor import Programs, Session, StopRequested, Supervisor
+from docsort.serving.supervisor import (
+    Programs,
+    Session,
+    StopRequested,
+    Supervisor,
+    stops_on_signals,
+)
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel
 from docsort.serving.wanted import find_wanted, read_wanted, wanted_from, write_wanted
@@ -102,3 +108,19 @@ def test_what_the_last_supervisor_changed_as_it_ended_is_followed(
     supervisor.run(keep_run_dir=False)
     assert tuple(supervisor.wanted) == promoted
     assert read_wanted(own) == promoted
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_is_told_unless_it_is_to_be_ignored(ignored: bool) -> None:
+    """``nohup`` starts a program with SIGHUP ignored; another signal still ends it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        stop = threading.Event()
+        with stops_on_signals(stop):
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.is_set() != ignored
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.is_set()
+        assert signal.getsignal(signal.SIGHUP) == (signal.SIG_IGN if ignored else signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, before)

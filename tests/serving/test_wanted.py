@@ -70,6 +70,7 @@ def test_one_that_is_no_default_stops_nobody(own_store: Path) -> None:
         ("{", "cannot be understood"),
         ("[]", "cannot be understood"),
         ('{"schema_version": 1, "models": {"a": {}}}', "cannot be understood"),
+        ('{"schema_version": 1, "models": {}}', "names no model"),
         ('{"schema_version": 99, "models": {}}', "schema version 99"),
         (
             '{"schema_version": 1, "models": {"a": {"default": "2", "previous": null, '
