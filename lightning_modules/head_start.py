@@ -32,7 +32,8 @@ from lightning_modules.refined_loss import refined_losses, standard_error
 # It is fitted on about so many at most, of every label some: enough to begin with, and a minute on
 # two cores.
 MAX_DOCUMENTS = 2000
-# scikit-learn's C=1: half the squared norm of the weights, over the number of documents
+# scikit-learn's C=1: half the squared norm of the weights, over what the loss is the mean of
+# (documents, or each document's labels)
 INVERSE_PENALTY = 1.0
 MAX_ITERATIONS = 200
 # measured at 5e-5 (docs/LOG.md, 2026-11-26)
@@ -145,7 +146,7 @@ def fit_head(
 ) -> None:
     """Set the layer to the penalised minimum of the run's own loss on these vectors."""
     head = module.classifier.head
-    penalty = 0.5 / (INVERSE_PENALTY * len(vectors_DH))
+    penalty = 0.5 / (INVERSE_PENALTY * targets.numel())
     optimizer = torch.optim.LBFGS(
         head.parameters(), max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe"
     )

@@ -10,6 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 
 from docsort.core.bundle import Manifest
 from docsort.core.linear import LinearModel
@@ -31,7 +32,11 @@ Made = tuple[DocumentClassification, DocumentDataModule]
 @pytest.fixture
 def made(tiny_bert: Path) -> Made:
     """A module that has not trained, and its data."""
-    pretrained, corpus = load_pretrained(str(tiny_bert)), make_corpus()
+    return make(tiny_bert)
+
+
+def make(tiny_bert: Path, several: bool = False) -> Made:
+    pretrained, corpus = load_pretrained(str(tiny_bert)), make_corpus(several)
     manifest = Manifest(corpus.task, LABELS, SETTINGS.window, SETTINGS.overlap, max_windows=4)
     plan = manifest.plan(pretrained.tokenizer)
     data = DocumentDataModule(corpus, pretrained.tokenizer, plan, batch_size=8, seed=1)
@@ -48,6 +53,17 @@ def test_it_is_scikit_learns_solution(made: Made) -> None:
     given_DC = module.classifier.head(vectors_DH).softmax(-1).detach()
     np.testing.assert_allclose(given_DC, reference.predict_proba(vectors_DH), atol=2e-3)
     assert module.training
+
+
+def test_of_several_labels_a_document_it_is_scikit_learns_of_each(tiny_bert: Path) -> None:
+    module, data = make(tiny_bert, several=True)
+    frozen = frozen_vectors(module, data, "train")
+    vectors_DH, targets_DC = frozen.vectors_DH, frozen.targets
+    fit_head(module, vectors_DH, targets_DC)
+    reference = OneVsRestClassifier(LogisticRegression(C=1.0, max_iter=1000, tol=1e-8))
+    reference.fit(vectors_DH, targets_DC)
+    given_DC = module.classifier.head(vectors_DH).sigmoid().detach()
+    np.testing.assert_allclose(given_DC, reference.predict_proba(vectors_DH), atol=2e-3)
 
 
 def test_a_large_table_lends_a_part(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
