@@ -19,13 +19,14 @@ import torch.nn.functional as F
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from docsort.core.bundle import Manifest
 from docsort.core.probabilities import Task
 
 REFINED_LOSS = "val/refined_loss"
 REFINED_LOSS_ERROR = "val/refined_loss_error"
 # from 1/20 to 20, neighbours a tenth apart: the loss is flat about its minimum
 TEMPERATURES = torch.logspace(-1.3, 1.3, 64)
-# of a mean log loss, in nats
+# of the documents' mean log loss, in nats; see `least_error`
 LEAST_ERROR = 1e-3
 # in a mean, for its standard error to mean anything
 LEAST_DOCUMENTS = 30
@@ -43,20 +44,26 @@ class LeastLoss:
     """The least refined loss of the validations so far, and what is as good, give or take chance.
 
     That is a standard error above it at most (the rule of Breiman et al. 1984 for pruning trees),
-    or LEAST_ERROR: a few documents that are all surely right have hardly any error.
+    or `least_error`: a few documents that are all surely right have hardly any error.
     """
 
     least: float = inf
     tolerated: float = inf
 
-    def admits(self, loss: float, error: float) -> bool:
+    def admits(self, loss: float, error: float, least_error: float) -> bool:
         """Whether the next validation is as good as the best. ``error``: see `Refined`.
 
         After an infinite error every loss is that is a number: nothing can be told.
         """
         if loss < self.least:
-            self.least, self.tolerated = loss, loss + max(error, LEAST_ERROR)
+            self.least, self.tolerated = loss, loss + max(error, least_error)
         return isfinite(loss) and loss <= self.tolerated
+
+
+def least_error(manifest: Manifest) -> float:
+    """LEAST_ERROR on the loss's scale: of several labels a document it is a mean over those too."""
+    several = manifest.task == "multi_label"
+    return LEAST_ERROR / len(manifest.labels) if several else LEAST_ERROR
 
 
 class RefinedLoss(Metric):

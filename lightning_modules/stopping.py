@@ -6,7 +6,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR, LeastLoss
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.refined_loss import (
+    REFINED_LOSS,
+    REFINED_LOSS_ERROR,
+    LeastLoss,
+    least_error,
+)
 
 
 class Stopping(pl.Callback):
@@ -28,8 +34,10 @@ class Stopping(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
+        assert isinstance(module, DocumentClassification)
         loss = float(trainer.callback_metrics[REFINED_LOSS])
-        as_good = self._least.admits(loss, float(trainer.callback_metrics[REFINED_LOSS_ERROR]))
+        error = float(trainer.callback_metrics[REFINED_LOSS_ERROR])
+        as_good = self._least.admits(loss, error, least_error(module.manifest))
         self._worse, self._finite = 0 if as_good else self._worse + 1, isfinite(loss)
         if trainer.strategy.reduce_boolean_decision(self._over(), all=False):
             trainer.should_stop = True

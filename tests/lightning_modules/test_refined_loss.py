@@ -136,5 +136,5 @@ def test_a_label_that_weighs_twice_is_one_seen_twice(
 def test_a_few_documents_tell_nothing() -> None:
     least = LeastLoss()
     losses = [0.1, 9.0, math.nan, math.inf, 0.05, 9.0]
-    admitted = [least.admits(loss, math.inf) for loss in losses]
+    admitted = [least.admits(loss, math.inf, 0.0) for loss in losses]
     assert admitted == [True, True, False, False, True, True]

@@ -11,6 +11,7 @@ import torch
 
 from docsort.core.errors import ConfigError, StoppedError
 from lightning_modules.callbacks import Speed
+from lightning_modules.checkpoints import read_weights
 from lightning_modules.stop_signals import StopSignals
 from tests.lightning_modules.conftest import Run, losses_of_validations
 
@@ -106,6 +107,20 @@ def test_clearly_worse_validations_end_a_run(
     losses_of_validations(monkeypatch, losses, error)
     _, fitted = run(max_epochs=len(losses), num_sanity_val_steps=0)
     assert len(fitted.learning_curve) == validations
+
+
+def test_of_several_labels_a_document_chance_is_that_of_their_mean(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousandth of a document's loss is a third of that where the loss is a mean of 3 labels."""
+    losses = [0.0, 0.0005, 0.0003, 0.0005, 0.0005, 0.0005, 0.0]
+    losses_of_validations(monkeypatch, losses, error=0.0)
+    _, fitted = run(several=True, max_epochs=len(losses), num_sanity_val_steps=0)
+    assert len(fitted.learning_curve) == 6
+    assert read_weights(fitted.best_checkpoint)["epoch"] == 2
+    losses_of_validations(monkeypatch, losses, error=0.0)
+    _, of_one = run("one", max_epochs=len(losses), num_sanity_val_steps=0)
+    assert len(of_one.learning_curve) == len(losses)
 
 
 @pytest.mark.parametrize(
