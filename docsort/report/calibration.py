@@ -100,19 +100,23 @@ def tune_thresholds(
 ) -> tuple[float, ...]:
     """Per label the threshold with the best F1 on these documents; multi-label only.
 
-    A label with fewer than ``min_positives`` documents keeps the default: its best cut would be
-    chance.
+    A label with fewer than ``min_positives`` documents gets the one threshold with the best F1 of
+    all labels' decisions together: its own best cut would be chance, and its probability hardly
+    ever reaches the default. The default stays where all labels together have as few, and for a
+    label on every document: any cut below its lowest score would be best.
     """
     scores = np.asarray(probabilities, dtype=np.float64)
     truth = np.asarray(truth, dtype=np.bool_)
     if scores.shape != truth.shape or scores.ndim != 2:
         raise ValueError(f"truth has shape {truth.shape}, probabilities {scores.shape}")
-    return tuple(
-        _best_threshold(scores[:, c], truth[:, c])
-        if min_positives <= truth[:, c].sum() < len(truth)
-        else DEFAULT_THRESHOLD
-        for c in range(scores.shape[1])
-    )
+
+    def tuned(scores: FloatArray, truth: Array, of_few: float) -> float:
+        if truth.sum() < min_positives:
+            return of_few
+        return DEFAULT_THRESHOLD if truth.all() else _best_threshold(scores, truth)
+
+    shared = tuned(scores.ravel(), truth.ravel(), DEFAULT_THRESHOLD)
+    return tuple(tuned(scores[:, c], truth[:, c], shared) for c in range(scores.shape[1]))
 
 
 def _best_threshold(scores: FloatArray, truth: Array) -> float:

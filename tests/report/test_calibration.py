@@ -118,10 +118,32 @@ def test_thresholds_have_the_best_f1_of_all():
         assert f1_score(truth[:, c], scores[:, c] >= threshold) == pytest.approx(best)
 
 
-def test_thresholds_of_labels_too_rare_or_everywhere_stay_half():
-    truth = np.array([[1, 1, 0]] * 2 + [[0, 1, 0]] * 8, dtype=bool)
-    scores = np.linspace(0, 1, 30).reshape(10, 3)
-    assert tune_thresholds(scores, truth) == (0.5, 0.5, 0.5)
+def test_rare_labels_share_the_threshold_of_all_labels_together():
+    """Of two documents and of none; one that is on every document keeps the default."""
+    rng = np.random.default_rng(0)
+    truth = rng.random((60, 5)) < (0.4, 0.2, 0, 0, 1)
+    truth[:2, 2] = True
+    scores = expit(2 * truth - 3 + rng.normal(0, 1, truth.shape))
+    thresholds = tune_thresholds(scores, truth)
+    common, other, rare, absent, everywhere = thresholds
+    assert (absent, everywhere) == (rare, 0.5)
+    assert len({common, other, rare, 0.5}) == 4
+    best = max(f1_score(truth.ravel(), scores.ravel() >= cut) for cut in scores.ravel())
+    assert f1_score(truth.ravel(), scores.ravel() >= rare) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("truth", "shared"),
+    [
+        ([[1, 0, 0]] * 2 + [[0, 0, 0]] * 8, 0.5),
+        ([[1, 0, 1]] * 2 + [[0, 0, 0]] * 8, 0.05),
+        ([[1, 1, 1]] * 2, 0.5),
+        ([[1, 1, 1]] * 10, 0.5),
+    ],
+)
+def test_the_shared_threshold_is_half_with_too_few_or_everywhere(truth, shared):
+    scores = np.where(truth, 0.1, 0.0)
+    assert tune_thresholds(scores, np.array(truth, dtype=bool)) == (shared,) * 3
 
 
 @pytest.mark.parametrize("num_bins", [10, 15])
