@@ -1,4 +1,4 @@
-"""Logits in fp32, whatever the encoder multiplies in."""
+"""Logits in fp32, whatever the encoder multiplies in; gradients within a bounded memory."""
 
 from pathlib import Path
 
@@ -22,3 +22,38 @@ def test_the_head_is_left_out_of_autocast(tiny_bert: Path, dtype: torch.dtype) -
             vectors_DH, logits_DC = classifier.embed(windows), classifier(windows)
         assert not torch.equal(vectors_DH, classifier.embed(windows))  # the encoder is in it
         torch.testing.assert_close(logits_DC, classifier.head(vectors_DH), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_passes_made_twice_hold_less_and_give_the_same_gradients(
+    tiny_bert: Path, autocast: bool
+) -> None:
+    classifier = DocumentClassifier(load_pretrained(str(tiny_bert)).encoder.train(), num_labels=3)
+    windows = DocumentWindows.of([[7, 8, 9], list(range(5, 20))], PLAN)
+    num_tokens = sum(map(len, windows.token_ids))
+
+    def step(max_kept_tokens: int | None) -> tuple[list[torch.Tensor], int]:
+        """Gradients, and the bytes that were held for them."""
+        held = 0
+
+        def hold(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal held
+            held += tensor.nbytes
+            return tensor
+
+        classifier.max_kept_tokens = max_kept_tokens
+        classifier.zero_grad()
+        torch.manual_seed(1)  # dropout's
+        with (
+            torch.autocast("cpu", torch.bfloat16, enabled=autocast),
+            torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor),
+        ):
+            loss = classifier(windows).square().sum()
+        loss.backward()
+        return [p.grad.clone() for p in classifier.parameters() if p.grad is not None], held
+
+    gradients, held = step(None)
+    for limit, least in ((num_tokens, 0.9), (num_tokens - 1, 0.0)):
+        again, held_again = step(limit)
+        assert least * held <= held_again <= (1.0 if least else 0.5) * held
+        assert all(map(torch.equal, again, gradients))
