@@ -68,6 +68,8 @@ def _ranked_issues(
         confidence_DC = np.where(truth, probabilities_DC, 1 - probabilities_DC)
         issue_DC = np.zeros(truth.shape, dtype=bool)
         for c, truth_D in enumerate(truth.T.astype(np.int64)):
+            if truth_D.all():
+                continue  # cleanlab refuses a question with one answer
             yes_D = probabilities_DC[:, c]
             issue_DC[:, c] = find_label_issues(truth_D, np.stack([1 - yes_D, yes_D], 1), **options)
         issue_D, confidence_D = issue_DC.any(axis=1), confidence_DC.min(axis=1)

@@ -163,6 +163,13 @@ def test_wrong_labels_among_several(write: Write) -> None:
     assert 7 in [place["row"] for place in found.label_errors.places][:2]
 
 
+def test_a_label_on_every_document_is_no_suspect(write: Write) -> None:
+    rows = [f"{distinct_text(n)},{'all|some' if n % 3 else 'all'}" for n in range(60)]
+    file = write("t.csv", "text,label\n" + "\n".join(rows) + "\n")
+    found = audit(corpus_of(train=file, label_separator="|"), max_rows=1000)
+    assert all("all" in place["suggested"] for place in found.label_errors.places)
+
+
 def test_a_sample_is_stated_and_places_are_capped(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
