@@ -37,10 +37,15 @@ class LabelErrors:
 
 
 def suspected_label_errors(dataset: Dataset, cluster_D: Ints, task: Task) -> LabelErrors:
-    """Copies (equal ``cluster_D``) are in one fold, so that they never vouch for each other."""
+    """Copies (equal ``cluster_D``) are in one fold, so that they never vouch for each other.
+
+    No suspects where all documents are labelled alike, as a sample of a large table may be.
+    """
     names = label_pairs(dataset).names
     labels = dataset["label"][:]
     truth = as_targets(labels, names, task)
+    if (truth == truth[0]).all():
+        return LabelErrors((), accuracy=1.0)
     probabilities_DC = out_of_fold(dataset, cluster_D, names, task)
     answer = decisions(probabilities_DC, task)
     wrong_D = answer != truth if task == "single_label" else (answer != truth).any(axis=1)

@@ -170,6 +170,17 @@ def test_a_label_on_every_document_is_no_suspect(write: Write) -> None:
     assert all("all" in place["suggested"] for place in found.label_errors.places)
 
 
+@pytest.mark.parametrize(
+    ("labels", "separator"), [(["a"] * 300 + ["b"] * 6, None), (["|"] * 300 + ["a|b"] * 6, "|")]
+)
+def test_a_sample_labelled_alike_has_no_suspects(
+    write: Write, labels: list[str], separator: str | None
+) -> None:
+    train = write("t.csv", csv_of(labels))
+    found = audit(corpus_of(train=train, label_separator=separator), max_rows=10)
+    assert (found.label_errors.count, found.sampled) == (0, 10)
+
+
 def test_a_sample_is_stated_and_places_are_capped(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
