@@ -4,6 +4,7 @@ Knows nothing of files and splits. A BERT that doesn't beat it on the same split
 cost.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -14,6 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from docsort.core.errors import DataError
 from docsort.core.linear import WORD_PATTERN, LinearModel, term_hash
 from docsort.core.probabilities import Task
 from docsort.data.labels import LabelPairs
@@ -57,13 +59,23 @@ class LinearBaseline:
         label_names: Sequence[str],
         task: Task,
     ) -> Self:
-        """``labels`` holds a name a document, or a list of names for multi_label."""
+        """``labels`` holds a name a document, or a list of names for multi_label.
+
+        Raises DataError: no text has a word.
+        """
         truth_DC = _indicators(labels, tuple(label_names), task)
         num_given = len(truth_DC)
         document_P, code_P = np.nonzero(truth_DC)
         pairs = LabelPairs(document_P, code_P, tuple(label_names), num_given)
         chosen = sample(pairs, MAX_DOCUMENTS, seed=0)
         truth_DC = truth_DC[chosen]
+        learned = [texts[place] for place in chosen.tolist()]
+        if not any(re.search(WORD_PATTERN, text) for text in learned):
+            raise DataError(
+                f"There is no word in the {len(learned)} documents to learn from: no letter and no "
+                "digit of any alphabet. Is data.text_column the right column? Give documents of "
+                "which some have words."
+            )
         vectorizer = TfidfVectorizer(
             ngram_range=(1, 2),
             sublinear_tf=True,
@@ -71,7 +83,7 @@ class LinearBaseline:
             token_pattern=WORD_PATTERN,
             dtype=np.float64,
         )
-        features = vectorizer.fit_transform([texts[place] for place in chosen.tolist()])
+        features = vectorizer.fit_transform(learned)
         # liblinear's vectors are too short for BLAS threads: on two busy cores they made it 7 times
         # slower.
         with threadpool_limits(1):

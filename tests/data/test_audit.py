@@ -181,6 +181,12 @@ def test_a_sample_labelled_alike_has_no_suspects(
     assert (found.label_errors.count, found.sampled) == (0, 10)
 
 
+def test_one_text_for_each_label_leaves_nothing_to_suspect_by(write: Write) -> None:
+    file = write("t.csv", csv_of(["a", "b"]))
+    found = audit(corpus_of(train=file, val=file, test=file), max_rows=1000)
+    assert (found.label_errors.count, found.baseline_accuracy) == (0, 0.5)
+
+
 def test_a_sample_is_stated_and_places_are_capped(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

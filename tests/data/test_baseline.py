@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from docsort.core.errors import DataError
 from docsort.data import baseline, splits
 from docsort.data.baseline import LinearBaseline
 
@@ -33,6 +34,12 @@ def test_multi_label() -> None:
 def test_a_label_on_every_document_is_certain() -> None:
     model = LinearBaseline.fit(["a b", "c d"], [["x"], ["x"]], ("x",), "multi_label")
     assert model.probabilities(["e"]).tolist() == [[1.0]]
+
+
+def test_documents_without_a_word_are_refused() -> None:
+    with pytest.raises(DataError, match="no word in the 4 documents"):
+        LinearBaseline.fit(["😀 !", "?", "…", ":-)"], ["a", "b"] * 2, ("a", "b"), "single_label")
+    LinearBaseline.fit(["😀 !", "?", "…", "字"], ["a", "b"] * 2, ("a", "b"), "single_label")
 
 
 def test_a_large_table_is_sampled_with_all_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
