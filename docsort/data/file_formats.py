@@ -61,9 +61,17 @@ def batches(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:
 
 def _csv_header(file: Path, delimiter: str) -> list[str]:
     with open_plain(file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-        for header in csv.reader(text, delimiter=delimiter):
-            if header:
-                return header
+        reader = csv.reader(text, delimiter=delimiter)
+        line = 1
+        try:
+            for header in reader:
+                if header:
+                    return header
+                line = reader.line_num + 1
+        except csv.Error:
+            raise DataError(
+                f"{file}: the header in line {line} can't be read; is every opening quote closed?"
+            ) from None
     raise DataError(f"{file} is empty: it has no header and no rows.")
 
 
@@ -116,6 +124,11 @@ def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
                 record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except json.JSONDecodeError as error:
                 raise DataError(f"{file}: line {number} is not JSON ({error.msg}).") from None
+            except (ValueError, RecursionError):
+                raise DataError(
+                    f"{file}: line {number} can't be read: it nests too deeply, or holds a number "
+                    "of thousands of digits."
+                ) from None
             if not isinstance(record, dict):
                 raise DataError(f"{file}: line {number} is not a JSON object.")
             yield record
@@ -142,14 +155,14 @@ def _jsonl_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
         yield _json_table(columns, file)
 
 
-def _json_value(value: object, file: Path, row: int, name: str) -> str | list[str] | None:
+def _json_value(value: object, file: Path, row: int, name: str) -> str | list[str | None] | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
-        return [str(item) for item in value]
+    if isinstance(value, list) and all(isinstance(v, str | int | float | None) for v in value):
+        return [None if item is None else str(item) for item in value]
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    raise DataError(f"{file}: row {row} has neither text, a number nor a list in {name!r}.")
+    raise DataError(f"{file}: row {row} has neither text, a number nor a list of them in {name!r}.")
 
 
 def _json_table(columns: dict[str, list[Any]], file: Path) -> pa.Table:

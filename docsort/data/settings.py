@@ -63,6 +63,8 @@ class DataSettings:
         _check("batch_size", self.batch_size, self.batch_size >= 1, "a number of documents, 1 up")
         few = self.train_per_label
         _check("train_per_label", few, few is None or few >= 1, "null or a number from 1 up")
+        between = self.label_separator
+        _check("label_separator", between, between != "", "null or what stands between labels")
         self._check_name()
         self._check_source()
         self._check_splits()

@@ -72,6 +72,7 @@ def test_an_unknown_key_is_an_error() -> None:
         ({"fold": 0, "num_folds": 5, "test": "t.csv"}, "leave data.test out"),
         ({"split_column": "s", "test": "t.csv"}, "leave data.val and data.test out"),
         ({"split_column": "s", "time_column": "t"}, "different ways to split"),
+        ({"label_separator": ""}, "data.label_separator= is not accepted; give null or what"),
         ({"audit_rows": 0}, "data.audit_rows=0"),
         ({"max_held_out": 0}, "data.max_held_out=0"),
         ({"max_leak_share": -0.1}, "data.max_leak_share=-0.1"),

@@ -66,6 +66,17 @@ def test_single_labels_among_lists_are_lists_of_one(write: Write) -> None:
     assert records(rows) == [(0, "a", ["one"]), (1, "b", ["one", "two"])]
 
 
+def test_jsonl_takes_the_lists_that_parquet_takes(write: Write, tmp_path: Path) -> None:
+    lines = '{"text":"a","label":["x",null]}\n{"text":"b","label":[null]}\n'
+    table = pa.table({"text": ["a", "b"], "label": [["x", None], [None]]})
+    pa.parquet.write_table(table, tmp_path / "t.parquet")
+    from_json = records(read_table(write("t.jsonl", lines), COLUMNS))
+    assert from_json == records(read_table(tmp_path / "t.parquet", COLUMNS))
+    assert from_json == [(0, "a", ["x"]), (1, "b", [])]
+    halves = read_table(write("half.jsonl", '{"text":"a","label":[0.5]}\n'), COLUMNS)
+    assert records(halves) == [(0, "a", ["0.5"])]
+
+
 def test_other_columns_are_read_under_our_names(write: Write) -> None:
     columns = Columns("t", "l", split="part", group="t", time="when")
     rows = read_table(write("t.csv", "t,l,part,when,z\na,b,test,2020,q\n"), columns)
@@ -122,8 +133,12 @@ def test_an_interrupted_reading_leaves_nothing(write: Write, own_cache: Path) ->
         ("t.csv", "text,label\na,b\nsecret,c,d\n", "record 3 (the header is record 1) has 3"),
         ("t.csv", 'text,label\na,b\n"secret,c\n', "record 3"),
         ("t.jsonl", '{"text": "a", "label": "b"}\n{"text": secret}\n', "line 2 is not JSON"),
+        ("t.csv", '\n\ntext,"label\na,' + "secret" * 30_000, "header in line 3 can't be read"),
+        ("t.jsonl", "\n" + '{"secret":' * 100_000, "line 2 can't be read: it nests too deeply"),
+        ("t.jsonl", f'{{"secret": 1{"0" * 5_000}}}', "line 1 can't be read"),
         ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("t.jsonl", '{"text": {"secret": 1}, "label": "b"}\n', "row 0 has neither text"),
+        ("t.jsonl", '{"text": "a", "label": [{"secret": 1}]}', "nor a list of them in 'label'"),
         ("t.jsonl", '{"text": "secret \\ud800", "label": "b"}\n', "half a character"),
         ("t.xlsx", "secret", "its name must end in one of .csv, .tsv"),
         ("t.parquet", "secret", "not a whole parquet file"),
