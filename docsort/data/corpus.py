@@ -20,8 +20,8 @@ class Corpus:
     ``label`` (string for single_label, list of strings for multi_label), memory-mapped.
 
     ``sources`` maps "split:file" to the SHA-256 of the file's content, ``rows_read`` to the number
-    of its rows. ``dropped`` counts rows by
-    reason. ``notes`` are sentences for the user: which rows were dropped and why.
+    of its rows. ``dropped`` counts rows by split and reason, each once.
+    ``notes`` are sentences for the user: which rows were dropped and why.
     ``given`` names the splits that came as such; the others were made here and share no
     near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows, no exact copy. Of
     ``with_val_in_train`` that holds for test alone.

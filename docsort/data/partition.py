@@ -4,6 +4,7 @@ Whatever is made here never divides exact copies, nor a group of data.group_colu
 MAX_NEAR_DUPLICATE_ROWS rows, near-duplicates.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -16,6 +17,7 @@ from docsort.core.errors import DataError
 from docsort.data.bad_rows import counted
 from docsort.data.duplicates import duplicate_clusters, exact_clusters
 from docsort.data.labels import Ints, label_pairs
+from docsort.data.naming import counted_names
 from docsort.data.rows import BATCH_ROWS
 from docsort.data.settings import SPLITS, DataSettings
 from docsort.data.splits import by_time, joined, share_out, without_rare_labels
@@ -40,11 +42,15 @@ SPLIT_WORDS: dict[str, SplitName] = {
 
 @dataclass(frozen=True)
 class Partition:
-    """Three splits; ``given`` came as such. ``rare`` counts documents of labels left out."""
+    """Three splits; ``given`` came as such.
+
+    ``rare`` counts, by split (all that is not given is "train") and label, documents left out for
+    a rare label: each once, for the first that it has.
+    """
 
     splits: dict[str, Dataset]
     given: frozenset[str]
-    rare: dict[str, int]
+    rare: dict[str, dict[str, int]]
     notes: tuple[str, ...]
 
 
@@ -63,15 +69,18 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
     kept, rare = without_rare_labels(
         label_pairs(whole), cluster_D, settings.min_per_label, settings.rare_labels
     )
+    left_out: dict[str, dict[str, int]] = {}
     if rare:
-        splits = {name: _without_labels(split, set(rare)) for name, split in splits.items()}
+        thinned = {name: _without_labels(split, rare) for name, split in splits.items()}
+        splits = {name: split for name, (split, _) in thinned.items()}
+        left_out = {name: counts for name, (_, counts) in thinned.items()}
         whole, cluster_D = splits["train"], cluster_D[kept]
     missing = [name for name in SPLITS if name not in splits]
     shares = _shares(missing, settings, len(whole))
     places = _places(whole, cluster_D, shares, settings, seed)
     made = {name: whole.select(place) for name, place in places.items()}
-    notes = (*notes, *_capped(shares, settings, len(whole)))
-    return Partition({**splits, **made}, given, rare, notes)
+    notes = (*notes, *_losses(left_out, splits, given), *_capped(shares, settings, len(whole)))
+    return Partition({**splits, **made}, given, left_out, notes)
 
 
 def _by_column(dataset: Dataset, column: str) -> dict[str, Dataset]:
@@ -178,8 +187,25 @@ def _groups(dataset: Dataset) -> Ints:
     return ids
 
 
-def _without_labels(dataset: Dataset, gone: set[str]) -> Dataset:
+def _without_labels(dataset: Dataset, gone: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
+    """What is left, and how many documents went for each label, the first that it has counting."""
     pairs = label_pairs(dataset)
-    bad_C = np.array([name in gone for name in pairs.names], dtype=bool)
-    out = np.unique(pairs.document_P[bad_C[pairs.code_P]])
-    return dataset.select(np.setdiff1d(np.arange(len(dataset)), out))
+    rare = set(gone)
+    bad_P = np.array([name in rare for name in pairs.names], dtype=bool)[pairs.code_P]
+    out, first = np.unique(pairs.document_P[bad_P], return_index=True)
+    counts = Counter(pairs.names[code] for code in pairs.code_P[bad_P][first].tolist())
+    return dataset.select(np.setdiff1d(np.arange(len(dataset)), out)), dict(counts)
+
+
+def _losses(
+    left_out: dict[str, dict[str, int]], splits: dict[str, Dataset], given: frozenset[str]
+) -> Iterator[str]:
+    """A sentence for each given split that lost documents: its figures are not of all of them."""
+    for name, counts in left_out.items():
+        if name in given and counts:
+            lost = sum(counts.values())
+            yield (
+                f"The given {name} split lost {lost:,} of {lost + len(splits[name]):,} documents "
+                "to labels that are too rare in train (data.rare_labels=drop): "
+                f"{counted_names(counts)}."
+            )

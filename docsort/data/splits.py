@@ -102,15 +102,15 @@ def joined(cluster_D: Ints, group_D: Ints) -> Ints:
 
 def without_rare_labels(
     labels: LabelPairs, cluster_D: Ints, least: int, policy: Literal["refuse", "drop"]
-) -> tuple[Ints, dict[str, int]]:
-    """Positions to keep, and the labels left out with their number of documents.
+) -> tuple[Ints, tuple[str, ...]]:
+    """Positions to keep, and the labels left out.
 
     A label is rare when it has fewer than ``least`` documents that are no copies of each other.
     Raises DataError when there are such labels and they are refused.
     """
     distinct = np.unique(np.stack([labels.code_P, cluster_D[labels.document_P]]), axis=1)[0]
     found_C = np.bincount(distinct, minlength=len(labels.names))
-    rare_C, count_C = found_C < least, labels.counts()
+    rare_C = found_C < least
     rare = np.flatnonzero(rare_C).tolist()
     if rare and policy == "refuse":
         told = counted_names({labels.names[c]: int(found_C[c]) for c in rare})
@@ -121,9 +121,8 @@ def without_rare_labels(
             "labels out: data.rare_labels=drop."
         )
     gone = np.unique(labels.document_P[rare_C[labels.code_P]])
-    return np.setdiff1d(np.arange(labels.num_documents), gone), {
-        labels.names[c]: int(count_C[c]) for c in rare
-    }
+    kept = np.setdiff1d(np.arange(labels.num_documents), gone)
+    return kept, tuple(labels.names[c] for c in rare)
 
 
 def few_per_label(labels: LabelPairs, keep: int, seed: int) -> Ints:

@@ -66,7 +66,8 @@ def _rows_left_out(audit: Audit) -> Advice | None:
         return None
     return Advice(
         f"{sum(audit.dropped.values()):,} rows were left out: {counted_names(audit.dropped)}.",
-        "Mend the file if they should count; data.bad_rows=refuse stops at the first.",
+        "Mend the file if they should count; data.bad_rows=refuse and data.rare_labels=refuse stop "
+        "there.",
     )
 
 

@@ -80,7 +80,7 @@ def test_a_rare_label_stops_the_run_or_is_left_out(write: Write) -> None:
         load_corpus(settings(train=file), seed=1)
     corpus = load_corpus(settings(train=file, rare_labels="drop"), seed=1)
     assert corpus.labels == ("a", "b")
-    assert corpus.dropped == {"rare label: c": 2}
+    assert corpus.dropped == {"train: rare label: c": 2}
 
 
 def test_copies_do_not_make_a_label_less_rare(write: Write) -> None:
@@ -93,6 +93,22 @@ def test_dropping_a_rare_label_drops_it_from_given_files_too(write: Write) -> No
     train, test = write("train.csv", csv_of([*LABELS, "c"])), write("test.csv", csv_of(["c", "a"]))
     corpus = load_corpus(settings(train=train, test=test, rare_labels="drop"), seed=1)
     assert rows_of(corpus)["test"] == [1]
+    assert corpus.dropped == {"train: rare label: c": 1, "test: rare label: c": 1}
+    assert corpus.notes[0].startswith("The given test split lost 1 of 2 documents to labels")
+
+
+def test_a_document_with_two_rare_labels_is_left_out_once(write: Write) -> None:
+    train = write("train.csv", csv_of([*LABELS, "c|d", "a|d"]))
+    test = write("test.csv", csv_of(["a|c|d", "a", "d"]))
+    given = settings(train=train, test=test, rare_labels="drop", label_separator="|")
+    corpus = load_corpus(given, seed=1)
+    assert corpus.dropped == {
+        "train: rare label: c": 1,
+        "train: rare label: d": 1,
+        "test: rare label: c": 1,
+        "test: rare label: d": 1,
+    }
+    assert sum(map(len, corpus.splits().values())) == len(LABELS) + 1
 
 
 def test_a_label_that_training_never_saw(write: Write) -> None:

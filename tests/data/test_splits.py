@@ -107,8 +107,8 @@ def test_rare_labels_count_clusters_not_copies() -> None:
     with pytest.raises(DataError, match=r"'b' \(2\)"):
         without_rare_labels(labels, clusters, 3, "refuse")
     kept, rare = without_rare_labels(labels, clusters, 3, "drop")
-    assert (kept.tolist(), rare) == ([0, 1, 2], {"b": 3})
-    assert without_rare_labels(labels, clusters, 2, "refuse")[1] == {}
+    assert (kept.tolist(), rare) == ([0, 1, 2], ("b",))
+    assert without_rare_labels(labels, clusters, 2, "refuse")[1] == ()
 
 
 def test_few_per_label() -> None:
