@@ -17,6 +17,7 @@ def audit_hints(audit: Audit) -> tuple[Advice, ...]:
     """Hints, those that make figures wrong first; empty when nothing stands out."""
     rules: tuple[Callable[[Audit], Advice | None], ...] = (
         _leaks,
+        _leaks_of_val,
         _conflicts,
         _copies,
         _rows_left_out,
@@ -30,14 +31,27 @@ def audit_hints(audit: Audit) -> tuple[Advice, ...]:
 
 
 def _leaks(audit: Audit) -> Advice | None:
-    counts = {n: len(leaks.exact_rows) for n, leaks in audit.copies.leaks.items()}
-    told = [f"{count:,} {name} documents" for name, count in counts.items() if count]
-    if not told:
+    count = len(audit.leaked_rows("test"))
+    if not count:
         return None
     return Advice(
-        f"{' and '.join(told)} stand in an earlier split too: figures on them flatter.",
+        f"{count:,} of {audit.documents['test']:,} test documents stand in train or val too: "
+        "figures on them flatter.",
         "Take them out of one side. Training reports test metrics with and without them, and stops "
         "above data.max_leak_share.",
+    )
+
+
+def _leaks_of_val(audit: Audit) -> Advice | None:
+    count = len(audit.leaked_rows("val"))
+    if not count:
+        return None
+    return Advice(
+        f"{count:,} of {audit.documents['val']:,} val documents stand in train too: val/… figures "
+        "flatter, and by them the checkpoint is chosen, probabilities are calibrated and a sweep "
+        "compares its runs.",
+        "Take them out of one side: training keeps them, and does not stop for them. Or leave "
+        "data.val out, to have val split off from train without copies.",
     )
 
 

@@ -1,9 +1,11 @@
 """The audit's page: every finding with its pictures and excerpts, untrusted text kept as text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from docsort.data.copies import Leaks
 from docsort.data.documents import Found
 from docsort.report.audit_hints import audit_hints
 from docsort.report.audit_page import render_audit, write_audit_page
@@ -90,7 +92,7 @@ def test_the_same_audit_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     "said",
     [
-        "2 test documents stand in an earlier split",
+        "2 of 200 test documents stand in train or val too: figures on them flatter",
         "2 documents share their text",
         "60 of 604 training documents are exact copies",
         "3 rows were left out",
@@ -104,6 +106,16 @@ def test_the_same_audit_gives_the_same_bytes(tmp_path):
 def test_each_finding_has_its_hint(said):
     assert any(said in hint.seen for hint in audit_hints(make_audit()))
     assert not audit_hints(clean_audit())
+
+
+def test_copies_in_a_given_val_have_a_hint_of_their_own():
+    copies = make_audit().copies
+    leaks = {"val": Leaks((3, 4, 7), 0.03, Found(0, ()), 90)}
+    hint = audit_hints(make_audit(copies=replace(copies, leaks=leaks)))[0]
+    assert hint.seen.startswith("3 of 90 val documents stand in train too: val/… figures flatter")
+    assert "checkpoint" in hint.seen
+    assert "sweep" in hint.seen
+    assert "data.max_leak_share" not in hint.try_next
 
 
 def test_the_hinted_window_limit_reads_the_longest_whole():
