@@ -1,7 +1,7 @@
 """What a source gives to three splits, in the way that the settings name. Reads no file.
 
 Whatever is made here never divides exact copies, nor a group of data.group_column, nor, up to
-MAX_NEAR_DUPLICATE_ROWS rows, near-duplicates.
+MAX_NEAR_DUPLICATE_ROWS rows, near-duplicates; and the shares of the documents count those once.
 """
 
 from collections import Counter
@@ -63,9 +63,10 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
     if len(splits) == len(SPLITS):
         return Partition(splits, given, {}, ())
     whole = splits["train"]
-    cluster_D, notes = _clusters(whole)
+    copies_D, notes = _copies(whole)
+    cluster_D = copies_D
     if settings.group_column is not None:
-        cluster_D = joined(cluster_D, _groups(whole))
+        cluster_D = joined(copies_D, _groups(whole))
     kept, rare = without_rare_labels(
         label_pairs(whole), cluster_D, settings.min_per_label, settings.rare_labels
     )
@@ -74,10 +75,10 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
         thinned = {name: _without_labels(split, rare) for name, split in splits.items()}
         splits = {name: split for name, (split, _) in thinned.items()}
         left_out = {name: counts for name, (_, counts) in thinned.items()}
-        whole, cluster_D = splits["train"], cluster_D[kept]
+        whole, cluster_D, copies_D = splits["train"], cluster_D[kept], copies_D[kept]
     missing = [name for name in SPLITS if name not in splits]
     shares = _shares(missing, settings, len(whole))
-    places = _places(whole, cluster_D, shares, settings, seed)
+    places = _places(whole, cluster_D, copies_D, shares, settings, seed)
     made = {name: whole.select(place) for name, place in places.items()}
     notes = (*notes, *_losses(left_out, splits, given), *_capped(shares, settings, len(whole)))
     return Partition({**splits, **made}, given, left_out, notes)
@@ -119,27 +120,32 @@ def _check_ways(splits: dict[str, Dataset], settings: DataSettings) -> None:
 def _places(
     whole: Dataset,
     cluster_D: Ints,
+    copies_D: Ints,
     shares: dict[str, float],
     settings: DataSettings,
     seed: int,
 ) -> dict[str, Ints]:
-    """Positions in ``whole`` for "train" and each of the splits in ``shares``."""
+    """Positions in ``whole`` for "train" and each of the splits in ``shares``.
+
+    ``cluster_D`` are ids of what stays together, ``copies_D`` of what counts once.
+    """
     if settings.fold is not None and settings.num_folds is not None:
         folds = {str(fold): 1 / settings.num_folds for fold in range(settings.num_folds)}
-        test = share_out(label_pairs(whole), cluster_D, folds, seed)[str(settings.fold)]
+        test = share_out(label_pairs(whole), cluster_D, folds, seed, copies_D)[str(settings.fold)]
         rest = np.setdiff1d(np.arange(len(whole)), test)
         shares = {name: share for name, share in shares.items() if name != "test"}
         if not shares:
             return {"train": rest, "test": test}
         shares = {"train": 1 - sum(shares.values()), **shares}
-        places = share_out(label_pairs(whole.select(rest)), cluster_D[rest], shares, seed)
+        labels = label_pairs(whole.select(rest))
+        places = share_out(labels, cluster_D[rest], shares, seed, copies_D[rest])
         return {"test": test, **{name: rest[place] for name, place in places.items()}}
     shares = {"train": 1 - sum(shares.values()), **shares}
     if settings.time_column is not None:
         rows = row_numbers(whole)
         time_D = as_times(column_of(whole, "time").to_pylist(), rows, settings.time_column)
-        return by_time(time_D, cluster_D, shares)
-    return share_out(label_pairs(whole), cluster_D, shares, seed)
+        return by_time(time_D, cluster_D, shares, copies_D)
+    return share_out(label_pairs(whole), cluster_D, shares, seed, copies_D)
 
 
 def _shares(missing: list[str], settings: DataSettings, num_documents: int) -> dict[str, float]:
@@ -165,7 +171,7 @@ def _capped(shares: dict[str, float], settings: DataSettings, num_documents: int
             )
 
 
-def _clusters(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
+def _copies(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
     """(D,) ids of near-duplicates, or of exact ones where there are too many documents."""
     if len(dataset) <= MAX_NEAR_DUPLICATE_ROWS:
         return duplicate_clusters(dataset["text"][:]), ()

@@ -1,7 +1,9 @@
 """Which document goes to which split: positions in, positions out. Sees neither text nor file.
 
 Documents that belong together (near-duplicates, a group) come as one cluster id, and a cluster is
-never divided. Everything random comes from the seed.
+never divided. Shares count copies once: a text that stands there a thousand times would else be all
+that a split has of its label. ``copies_D`` says which documents are copies of each other; without
+it, those of a cluster are. Everything random comes from the seed.
 """
 
 from collections.abc import Mapping
@@ -21,26 +23,36 @@ MIN_SAMPLED = 10
 
 
 def share_out(
-    labels: LabelPairs, cluster_D: Ints, shares: Mapping[str, float], seed: int
+    labels: LabelPairs,
+    cluster_D: Ints,
+    shares: Mapping[str, float],
+    seed: int,
+    copies_D: Ints | None = None,
 ) -> dict[str, Ints]:
     """Ascending positions for each name in ``shares`` (which sum to 1), stratified by label.
 
-    Within a label, the largest clusters go first, each to the split that lacks the largest part
-    of its share; so a label with as many clusters as there are splits is found in all of them.
-    A document with several labels, and a cluster with several documents, counts as its rarest
-    label.
+    Within a label, the largest clusters go first (of equals, those with the most copies), each to
+    the split that lacks the largest part of its share; so a label with as many clusters as there
+    are splits is found in all of them. A document with several labels, and a cluster with several
+    documents, counts as its rarest label.
     """
     names = sorted(shares, key=lambda name: -shares[name])
-    cluster_K, member_D, size_K = np.unique(cluster_D, return_inverse=True, return_counts=True)
+    cluster_K, member_D, count_K = np.unique(cluster_D, return_inverse=True, return_counts=True)
+    size_K = np.bincount(member_D[_one_of_each(cluster_D if copies_D is None else copies_D)])
     stratum_K = _strata(labels, member_D, len(cluster_K))
     random_K = np.random.default_rng(seed).random(len(cluster_K))
-    order = np.lexsort((random_K, -size_K, stratum_K))
+    order = np.lexsort((random_K, -count_K, -size_K, stratum_K))
     edges = np.flatnonzero(np.diff(stratum_K[order])) + 1
     place_K = np.empty(len(cluster_K), dtype=np.int64)
     for stratum in np.split(order, edges):
         place_K[stratum] = _fill(size_K[stratum].tolist(), [shares[name] for name in names])
     place_D = place_K[member_D]
     return {name: np.flatnonzero(place_D == i) for i, name in enumerate(names)}
+
+
+def _one_of_each(copies_D: Ints) -> Ints:
+    """A position for each text, whatever its copies: the first."""
+    return np.unique(copies_D, return_index=True)[1].astype(np.int64)
 
 
 def _strata(labels: LabelPairs, member_D: Ints, num_clusters: int) -> Ints:
@@ -57,7 +69,7 @@ def _fill(sizes: list[int], shares: list[float]) -> list[int]:
     """For each cluster, in order, the split that lacks the largest part of what it should get.
 
     A split takes a cluster when it is empty, or when at least half of the cluster is lacking, so
-    that shares are rounded and not always rounded up.
+    that shares are rounded and not always rounded up. ``sizes`` count copies once.
     """
     total = sum(sizes)
     want = [share * total for share in shares]
@@ -72,7 +84,10 @@ def _fill(sizes: list[int], shares: list[float]) -> list[int]:
 
 
 def by_time(
-    time_D: npt.NDArray[np.float64], cluster_D: Ints, shares: Mapping[str, float]
+    time_D: npt.NDArray[np.float64],
+    cluster_D: Ints,
+    shares: Mapping[str, float],
+    copies_D: Ints | None = None,
 ) -> dict[str, Ints]:
     """Like `share_out`, but the first name in ``shares`` gets the oldest documents, and so on.
 
@@ -81,8 +96,9 @@ def by_time(
     _, member_D = np.unique(cluster_D, return_inverse=True)
     oldest_K = np.full(member_D.max() + 1, np.inf)
     np.minimum.at(oldest_K, member_D, time_D)
-    _, rank_D, count_T = np.unique(oldest_K[member_D], return_inverse=True, return_counts=True)
-    middle_T = (np.cumsum(count_T) - count_T / 2) / len(time_D)
+    _, rank_D = np.unique(oldest_K[member_D], return_inverse=True)
+    count_T = np.bincount(rank_D[_one_of_each(cluster_D if copies_D is None else copies_D)])
+    middle_T = (np.cumsum(count_T) - count_T / 2) / count_T.sum()
     ends = np.cumsum(list(shares.values()))[:-1]
     place_D = np.searchsorted(ends, middle_T, side="right")[rank_D]
     return {name: np.flatnonzero(place_D == i) for i, name in enumerate(shares)}

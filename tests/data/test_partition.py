@@ -62,6 +62,25 @@ def test_groups_stay_whole(write: Write) -> None:
         assert sum(map(len, homes)) == len(set.union(*homes)) == 20
 
 
+@pytest.mark.parametrize(
+    ("fold", "expected"),
+    [
+        ({}, {"train": 28, "val": 4, "test": 8}),
+        ({"fold": 1, "num_folds": 5}, {"train": 31, "val": 4, "test": 5}),
+    ],
+)
+def test_a_group_takes_the_share_of_its_texts(
+    write: Write, fold: dict[str, int], expected: dict[str, int]
+) -> None:
+    texts = [*range(20), *[0] * 80, *range(20, 40)]  # a group of 20 texts and 80 copies of one
+    rows = [f"{distinct_text(n)},a,{'x' if n < 20 else ''}" for n in texts]
+    rows += [f"{distinct_text(n)},b," for n in range(40, 60)]
+    file = write("t.csv", "\n".join(["text,label,customer", *rows]) + "\n")
+    splits = rows_of(corpus_of(file, group_column="customer", **fold))
+    found = {name: len({texts[row] for row in some if row < 120}) for name, some in splits.items()}
+    assert found == expected
+
+
 def test_rows_without_a_group_are_not_one_group(write: Write) -> None:
     groups = ["x", "x", *[""] * 98]
     corpus = corpus_of(write("t.csv", table("customer", groups)), group_column="customer")

@@ -62,6 +62,32 @@ def test_one_great_cluster_leaves_the_rest_to_the_others() -> None:
     assert sizes(places) == {"train": 10, "test": 1, "val": 1}
 
 
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        (SHARES, {"train": 15, "test": 4, "val": 2}),
+        ({"train": 0.9, "val": 0.1}, {"train": 19, "val": 2}),
+    ],
+)
+def test_a_heap_of_copies_counts_as_one_document(
+    shares: dict[str, float], expected: dict[str, int]
+) -> None:
+    cluster_D = np.array([0] * 80 + list(range(1, 21)))
+    for seed in range(3):
+        places = share_out(single(*[0] * 100), cluster_D, shares, seed)
+        found = {name: len(set(cluster_D[place])) for name, place in places.items()}
+        assert found == expected
+        assert 0 in places["train"]  # where copies of one text decide no figure
+
+
+def test_a_group_counts_as_the_texts_in_it() -> None:
+    group_D = np.array([n // 4 for n in range(40)] + [0] * 80)
+    copies_D = np.array([*range(40), *[0] * 80])
+    places = share_out(single(*[0] * 120), group_D, SHARES, 0, copies_D)
+    found = {name: len(set(group_D[place])) for name, place in places.items()}
+    assert found == {"train": 7, "test": 2, "val": 1}
+
+
 def test_the_seed_decides() -> None:
     labels, clusters = single(*[0] * 40), np.arange(40)
     first, again, other = (share_out(labels, clusters, SHARES, seed)["test"] for seed in (1, 1, 2))
@@ -94,6 +120,13 @@ def test_copies_are_as_old_as_the_oldest_and_equal_times_stay_together() -> None
     assert 9 in by_time(np.arange(10.0), cluster_D, SHARES)["train"]
     same = by_time(np.array([1.0] * 5 + [2.0] * 5), np.arange(10), {"train": 0.7, "test": 0.3})
     assert same["test"].tolist() == [5, 6, 7, 8, 9]
+
+
+def test_time_counts_copies_once() -> None:
+    cluster_D = np.array([0] * 80 + list(range(1, 21)))
+    places = by_time(cluster_D.astype(np.float64), cluster_D, SHARES)
+    assert cluster_D[places["test"]].tolist() == [17, 18, 19, 20]
+    assert cluster_D[places["val"]].tolist() == [15, 16]
 
 
 def test_joined_follows_chains() -> None:
