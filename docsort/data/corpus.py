@@ -23,8 +23,9 @@ class Corpus:
     of its rows. ``dropped`` counts rows by split and reason, each once.
     ``notes`` are sentences for the user: which rows were dropped and why.
     ``given`` names the splits that came as such; the others were made here and share no
-    near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows, no exact copy. Of
-    ``with_val_in_train`` that holds for test alone.
+    near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows or
+    MAX_NEAR_DUPLICATE_WORDS words, no exact copy. Of ``with_val_in_train`` that holds for test
+    alone.
     """
 
     train: Dataset

@@ -1,7 +1,8 @@
 """What a source gives to three splits, in the way that the settings name. Reads no file.
 
 Whatever is made here never divides exact copies, nor a group of data.group_column, nor, up to
-MAX_NEAR_DUPLICATE_ROWS rows, near-duplicates; and the shares of the documents count those once.
+MAX_NEAR_DUPLICATE_ROWS rows and MAX_NEAR_DUPLICATE_WORDS words, near-duplicates; and the shares of
+the documents count those once.
 """
 
 from collections import Counter
@@ -25,8 +26,13 @@ from docsort.data.store import column_of, row_numbers
 from docsort.data.times import as_times
 
 # Near-duplicates are looked for in tables up to this size. In larger ones only exact copies (white
-# space and case folded) stay together: shingles and signatures would no longer fit in memory.
+# space and case folded) stay together: shingles (65 to 71 bytes a word, measured) and signatures
+# would no longer fit in memory.
 MAX_NEAR_DUPLICATE_ROWS = 100_000
+MAX_NEAR_DUPLICATE_WORDS = 20_000_000
+# To tell words from a text's length alone. English has 5.7 to 6.6 with the space (R8, Ohsumed); a
+# script without spaces, where each character is a word, 3.
+BYTES_PER_WORD = 6
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_WORDS: dict[str, SplitName] = {
@@ -172,15 +178,26 @@ def _capped(shares: dict[str, float], settings: DataSettings, num_documents: int
 
 
 def _copies(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
-    """(D,) ids of near-duplicates, or of exact ones where there are too many documents."""
+    """(D,) ids of near-duplicates, or of exact ones where there is too much text."""
+    size = f"{len(dataset):,} documents"
     if len(dataset) <= MAX_NEAR_DUPLICATE_ROWS:
-        return duplicate_clusters(dataset["text"][:]), ()
+        words = _estimated_words(dataset)
+        if words <= MAX_NEAR_DUPLICATE_WORDS:
+            return duplicate_clusters(dataset["text"][:]), ()
+        size += f" of about {words:,} words"
     batches = dataset.select_columns(["text"]).iter(batch_size=BATCH_ROWS)
     note = (
-        f"{len(dataset):,} documents: the split keeps exact copies together; near-duplicates are "
-        f"only looked for up to {MAX_NEAR_DUPLICATE_ROWS:,}."
+        f"{size}: the split keeps exact copies together; near-duplicates are only looked for up to "
+        f"{MAX_NEAR_DUPLICATE_ROWS:,} documents and about {MAX_NEAR_DUPLICATE_WORDS:,} words."
     )
     return exact_clusters(text for batch in batches for text in batch["text"]), (note,)
+
+
+def _estimated_words(dataset: Dataset) -> int:
+    """Bytes of text by BYTES_PER_WORD; reads no text where the rows lie as they were stored."""
+    batches = dataset.select_columns(["text"]).with_format("arrow").iter(batch_size=BATCH_ROWS)
+    num_bytes: int = sum(pc.sum(pc.binary_length(batch["text"])).as_py() for batch in batches)
+    return round(num_bytes / BYTES_PER_WORD)
 
 
 def _groups(dataset: Dataset) -> Ints:

@@ -145,15 +145,24 @@ def test_ways_to_split_that_would_do_nothing(write: Write) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("limit", "most", "told"),
+    [
+        ("ROWS", 81, "82 documents: the split keeps exact copies together"),
+        ("WORDS", 1092, "82 documents of about 1,093 words: the split keeps exact copies together"),
+    ],
+)
 def test_a_huge_table_keeps_exact_copies_together_and_says_so(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write: Write, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, told: str
 ) -> None:
-    monkeypatch.setattr(partition, "MAX_NEAR_DUPLICATE_ROWS", 50)
+    monkeypatch.setattr(partition, f"MAX_NEAR_DUPLICATE_{limit}", most)
     copies = f"  {distinct_text(999).upper()} ,a\n{distinct_text(999)},a\n"
     corpus = corpus_of(write("t.csv", csv_of(["a", "b"] * 40) + copies))
     homes = {name for name, rows in rows_of(corpus).items() if {80, 81} & set(rows)}
     assert len(homes) == 1
-    assert "82 documents: the split keeps exact copies together" in corpus.notes[0]
+    assert told in corpus.notes[0]
+    monkeypatch.setattr(partition, f"MAX_NEAR_DUPLICATE_{limit}", most + 1)
+    assert corpus_of(write("t.csv", csv_of(["a", "b"] * 40) + copies)).notes == ()
 
 
 def test_multi_label_from_file_to_corpus(write: Write) -> None:
