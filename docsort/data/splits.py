@@ -128,17 +128,29 @@ def without_rare_labels(
     found_C = np.bincount(distinct, minlength=len(labels.names))
     rare_C = found_C < least
     rare = np.flatnonzero(rare_C).tolist()
+    gone = np.unique(labels.document_P[rare_C[labels.code_P]])
     if rare and policy == "refuse":
         told = counted_names({labels.names[c]: int(found_C[c]) for c in rare})
         raise DataError(
             f"{len(rare)} labels have too few documents to split: {told}. Each needs at least "
-            f"{least} that are no copies of each other (data.min_per_label). Is data.label_column "
-            "the right column? Add documents, merge labels, or leave all documents of these "
-            "labels out: data.rare_labels=drop."
+            f"{least} that are no copies of each other (data.min_per_label). "
+            f"{_copies_told(cluster_D[gone]) if (labels.counts()[rare] >= least).any() else ''}"
+            "Is data.label_column the right column? Add documents, merge labels, or leave all "
+            "documents of these labels out: data.rare_labels=drop."
         )
-    gone = np.unique(labels.document_P[rare_C[labels.code_P]])
     kept = np.setdiff1d(np.arange(labels.num_documents), gone)
     return kept, tuple(labels.names[c] for c in rare)
+
+
+def _copies_told(cluster_D: Ints) -> str:
+    """What to know where documents are enough, but too many of them can't be divided."""
+    copies = len(cluster_D) - len(np.unique(cluster_D))
+    return (
+        f"{copies:,} of the {len(cluster_D):,} documents with these labels are copies or near "
+        "copies of others, as one form filled in differently is, or in a group with them "
+        "(data.group_column): such stay on one side of a split that docsort makes. One of your own "
+        "may divide them: data.val and data.test, or a data.split_column that says all three. "
+    )
 
 
 def few_per_label(labels: LabelPairs, keep: int, seed: int) -> Ints:

@@ -89,6 +89,20 @@ def test_copies_do_not_make_a_label_less_rare(write: Write) -> None:
         load_corpus(settings(train=write("all.csv", csv_of(LABELS) + copies)), seed=1)
 
 
+def test_a_form_whose_slot_decides_the_label_is_told_as_the_cause(write: Write) -> None:
+    form = f"{distinct_text(0)} {{}} {distinct_text(1)} {distinct_text(2)}"
+    parts = ["train"] * 8 + ["val", "val", "test", "test"]
+    rows = [f"{form.format(f'slot{n}')},{'ab'[n % 2]},{part}" for n, part in enumerate(parts)]
+    file = write("all.csv", "\n".join(["text,label,part", *rows]) + "\n")
+    with pytest.raises(DataError, match=r"'a' \(1\), 'b' \(1\).* 11 of the 12 .*near copies"):
+        load_corpus(settings(train=file), seed=1)
+    with pytest.raises(DataError, match=r"'a' \(1\)") as few:
+        load_corpus(settings(train=write("few.csv", csv_of(["a", *"bbbbb"]))), seed=1)
+    assert "near copies" not in str(few.value)
+    own = load_corpus(settings(train=file, split_column="part"), seed=1)
+    assert (len(own.train), len(own.val), len(own.test)) == (8, 2, 2)
+
+
 def test_dropping_a_rare_label_drops_it_from_given_files_too(write: Write) -> None:
     train, test = write("train.csv", csv_of([*LABELS, "c"])), write("test.csv", csv_of(["c", "a"]))
     corpus = load_corpus(settings(train=train, test=test, rare_labels="drop"), seed=1)
