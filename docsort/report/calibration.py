@@ -16,6 +16,11 @@ from docsort.report.metrics import Array, FloatArray
 
 NUM_BINS = 15  # as in Guo et al. 2017 (arXiv:1706.04599) and torchmetrics
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+# Where few validation documents pull to: a BERT fine-tuned on few is too sure (docs/LOG.md,
+# 2026-11-27), and the linear model has learned from the same ones. Halves of both log probabilities
+# are their geometric mean, a logarithmic opinion pool (Genest and Zidek 1986).
+PRIOR_TEMPERATURE, PRIOR_SHARE = 2.0, 0.5
+PRIOR_SHARE_DEVIATION = 0.5
 MAX_SHARE = 10.0
 # The evidence of a linear model that counts for less than this is not worth a second model.
 LEAST_SHARE = 0.05
@@ -39,8 +44,9 @@ def fit_temperature(logits: Array, truth: Array) -> float:
 
     truth: int (D,) for single-label (softmax), bool (D, C) for multi-label (sigmoid). Probabilities
     are those of logits / temperature: above 1 they grow less sure. Few validation documents without
-    a mistake would ask for a temperature of 0, so a standard normal prior on the logarithm pulls
-    towards 1; it weighs as much as one document or so. Raises ValueError on a mismatch.
+    a mistake would ask for a temperature of 0, so a normal prior on the logarithm, of deviation 1,
+    pulls towards PRIOR_TEMPERATURE; it weighs as much as one document or so. Raises ValueError on a
+    mismatch.
     """
     logits_DC = np.asarray(logits, dtype=np.float64)
     truth = np.asarray(truth)
@@ -51,7 +57,7 @@ def fit_temperature(logits: Array, truth: Array) -> float:
 
     # Over the logarithm: halving weighs as much as doubling.
     def loss(log_temperature: float) -> float:
-        prior = log_temperature**2 / (2 * truth.size)
+        prior = _penalty(log_temperature) / truth.size
         return _log_loss(logits_DC / np.exp(log_temperature), truth) + prior
 
     bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
@@ -63,10 +69,9 @@ def fit_mixture(logits: Array, evidence: Array, truth: Array) -> tuple[float, fl
     """Temperature and weight at which (logits + weight · evidence) / temperature explain the truth.
 
     logits, evidence: (D, C), the encoder's and the linear model's (docsort/core/linear.py); truth
-    as in ``fit_temperature``. Both models' calibrated log probabilities simply added, a product of
-    experts (Hinton 1999), is where the prior pulls to: weight / temperature, the evidence's share,
-    is normal about 1. Few validation documents thus move it little. The weight is 0 where the
-    evidence is of no use. Raises ValueError on a mismatch.
+    as in ``fit_temperature``, whose prior holds here too; weight / temperature, the evidence's
+    share, has another, normal about PRIOR_SHARE. Few validation documents thus move it little. The
+    weight is 0 where the evidence is of no use. Raises ValueError on a mismatch.
     """
     alone = fit_temperature(logits, truth)
     logits_DC = np.asarray(logits, dtype=np.float64)
@@ -77,14 +82,20 @@ def fit_mixture(logits: Array, evidence: Array, truth: Array) -> tuple[float, fl
 
     def loss(at: FloatArray) -> float:
         log_temperature, share = at
-        prior = (log_temperature**2 + (share - 1) ** 2) / (2 * truth.size)
+        of_share = ((share - PRIOR_SHARE) / PRIOR_SHARE_DEVIATION) ** 2 / 2
+        prior = (_penalty(log_temperature) + of_share) / truth.size
         mixed_DC = logits_DC / np.exp(log_temperature) + share * evidence_DC
         return _log_loss(mixed_DC, truth) + float(prior)
 
     limits = [(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE)), (0.0, MAX_SHARE)]
-    fitted = minimize(loss, [np.log(alone), 1.0], bounds=limits, method="L-BFGS-B")
+    fitted = minimize(loss, [np.log(alone), PRIOR_SHARE], bounds=limits, method="L-BFGS-B")
     temperature, share = float(np.exp(fitted.x[0])), float(fitted.x[1])
     return (alone, 0.0) if share < LEAST_SHARE else (temperature, share * temperature)
+
+
+def _penalty(log_temperature: float) -> float:
+    """Negative log density of the prior, but for a constant."""
+    return float((log_temperature - np.log(PRIOR_TEMPERATURE)) ** 2 / 2)
 
 
 def _log_loss(logits_DC: FloatArray, truth: Array) -> float:

@@ -88,11 +88,21 @@ def test_evidence_that_misleads_gets_no_weight():
     assert fit_mixture(logits, against, truth) == (fit_temperature(logits, truth), 0.0)
 
 
-def test_few_documents_leave_the_mixture_near_equal_shares():
+@pytest.mark.parametrize("several", [False, True])
+def test_documents_that_tell_nothing_leave_the_geometric_mean(several):
+    """Of the encoder's and the linear model's probabilities."""
+    truth = np.arange(6) % 2
+    nothing, truth = np.zeros((6, 2)), np.eye(2, dtype=bool)[truth] if several else truth
+    assert fit_temperature(nothing, truth) == pytest.approx(2, abs=1e-3)
+    temperature, weight = fit_mixture(nothing, nothing, truth)
+    assert (temperature, weight) == (pytest.approx(2, abs=1e-3), pytest.approx(1, abs=1e-3))
+
+
+def test_few_documents_move_the_mixture_little():
     truth = np.arange(6) % 3
-    logits, evidence = 3 * np.eye(3)[truth], np.zeros((6, 3))
-    temperature, weight = fit_mixture(logits, evidence, truth)
-    assert weight / temperature == pytest.approx(1, abs=0.01)
+    temperature, weight = fit_mixture(3 * np.eye(3)[truth], 3 * np.eye(3)[truth], truth)
+    assert 1 < temperature < 2
+    assert 0.5 < weight / temperature < 0.8
 
 
 def test_fit_refuses_what_does_not_fit():
