@@ -24,7 +24,6 @@ from docsort.core.probabilities import to_probabilities
 from docsort.core.windows import DocumentWindows
 from lightning_modules.checkpoints import model_files, tokenizer_files
 from lightning_modules.data_module import Batch
-from lightning_modules.memory import tokens_in_memory
 from lightning_modules.optimizer import make_optimizer, make_schedule
 from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR, RefinedLoss
 from lightning_modules.settings import ModelSettings
@@ -74,11 +73,6 @@ class DocumentClassification(pl.LightningModule):
         """fp32 logits (D, C)."""
         logits_DC: torch.Tensor = self.classifier(windows)
         return logits_DC
-
-    def on_fit_start(self) -> None:
-        if self.device.type == "cpu":
-            encoder, num_processes = self.classifier.encoder, self.trainer.num_devices
-            self.classifier.max_kept_tokens = tokens_in_memory(encoder, num_processes)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         loss = self.loss(self(batch.windows), batch.targets)

@@ -26,7 +26,7 @@ from lightning_modules.epochs import EpochsBySize
 from lightning_modules.head_start import HeadStart
 from lightning_modules.last_step import LastStep
 from lightning_modules.loggers import RunLogger, make_loggers
-from lightning_modules.memory import out_of_memory_as_error
+from lightning_modules.memory import StepMemory, out_of_memory_as_error
 from lightning_modules.processes import group_ends_with_block
 from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR
 from lightning_modules.refit import REFIT, remove_refit, stopped_refit
@@ -255,6 +255,7 @@ class TrainingRun:
         callbacks = [
             RichProgressBar(refresh_rate=4),  # a second; Lightning 2.6's 100 slow short steps
             *by_size,
+            StepMemory(),
             head_start,
             StepSeeds(self._settings.seed),
             *others,

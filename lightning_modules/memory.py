@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+import pytorch_lightning as pl
 import torch
-from transformers import PreTrainedModel
 
 from docsort.core.errors import ConfigError
+from lightning_modules.classification import DocumentClassification
+from lightning_modules.data_module import DocumentDataModule
 
-# What a step holds for its gradients, of a token, each unit and layer: 165 KiB in all-MiniLM-L6-v2
-# (6 layers of 384 units) in fp32, counted in docs/LOG.md, 2026-11-27. A little less in bf16.
-_ACTIVATION_BYTES = 75
+# What a step holds for its gradients in fp32, of a token in each layer, as counted in MiniLM
+# (docs/LOG.md, 2026-11-27): so much for each hidden unit; and with attention dropout, which the
+# fast kernel can't do, for each head and other token of the window. A little less in bf16.
+_HIDDEN_BYTES, _ATTENTION_BYTES = 75, 12
 # fp32: weights, gradients, and AdamW's two moments
-_BYTES_A_PARAMETER = 16
+_PARAMETER_BYTES = 16
 # torch's allocator for the CPU raises a plain RuntimeError
 _CPU_MESSAGES = ("not enough memory", "can't allocate memory")
 
@@ -39,30 +43,61 @@ def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
     return any(message in str(error) for message in _CPU_MESSAGES)
 
 
-def tokens_in_memory(encoder: PreTrainedModel, num_processes: int) -> int | None:
-    """Tokens of a step whose activations a CPU can hold: half of what is free beside the model.
+class StepMemory(pl.Callback):
+    """On a CPU, lets no step hold more than fits; says so where a step is to be made twice.
 
-    None where that is unknown. ``num_processes`` of this machine share it. On a CPU nothing says
-    that memory ends: the kernel kills the process.
+    Nothing there says that memory ends: the kernel kills the process.
+    """
+
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, DocumentClassification)
+        if module.device.type != "cpu":
+            return
+        most = tokens_in_memory(module, trainer.num_devices)
+        module.classifier.max_kept_tokens = most
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, DocumentDataModule)
+        longest_first = np.sort(data.splits["train"].with_format("numpy")["num_tokens"][:])[::-1]
+        if (
+            trainer.is_global_zero
+            and most is not None
+            and longest_first[: data.batch_size].sum() > most
+        ):
+            print(f"memory: a step of over {most:,} tokens is made twice, so that it fits")
+
+
+def tokens_in_memory(module: DocumentClassification, num_processes: int) -> int | None:
+    """Tokens of a step that a CPU can hold: in half of what is free beside the model.
+
+    None where that is unknown. ``num_processes`` of this machine share it.
     """
     free = free_memory()
     if free is None:
         return None
+    encoder = module.classifier.encoder
     config = encoder.config
-    a_token: int = _ACTIVATION_BYTES * config.num_hidden_layers * config.hidden_size
-    rest = free // num_processes - _BYTES_A_PARAMETER * encoder.num_parameters()
-    return max(0, int(rest // 2 // a_token))
+    held = _HIDDEN_BYTES * config.hidden_size
+    if module.settings.attention_dropout:
+        held += _ATTENTION_BYTES * config.num_attention_heads * module.manifest.window
+    rest = free // num_processes - _PARAMETER_BYTES * encoder.num_parameters()
+    return max(0, int(rest // 2 // (config.num_hidden_layers * held)))
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
     """Bytes that this process may still take of the machine, and of its container (cgroup v2)."""
     found = []
-    with suppress(OSError, ValueError):
-        lines = (root / "proc/meminfo").read_text().splitlines()
-        (line,) = [line for line in lines if line.startswith("MemAvailable:")]
-        found.append(int(line.split()[1]) * 1024)
-    with suppress(OSError, ValueError):  # no limit is written as a word
+    with suppress(OSError, ValueError, KeyError):
+        found.append(_counts(root / "proc/meminfo")["MemAvailable"] * 1024)
+    with suppress(OSError, ValueError, KeyError):  # no limit is written as a word
         group = root / "sys/fs/cgroup"
         limit = int((group / "memory.max").read_text())
-        found.append(max(0, limit - int((group / "memory.current").read_text())))
+        used = int((group / "memory.current").read_text())
+        # files that were read lately count as used, and go when the memory is wanted
+        found.append(max(0, limit - used + _counts(group / "memory.stat")["inactive_file"]))
     return min(found, default=None)
+
+
+def _counts(file: Path) -> dict[str, int]:
+    """Numbers by name, of lines like ``MemAvailable:  4 kB``."""
+    words = [line.split() for line in file.read_text().splitlines()]
+    return {name.rstrip(":"): int(number) for name, number, *_ in words}

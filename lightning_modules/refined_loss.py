@@ -19,21 +19,23 @@ import torch.nn.functional as F
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from docsort.core.bundle import Manifest
 from docsort.core.probabilities import Task
 
 REFINED_LOSS = "val/refined_loss"
 REFINED_LOSS_ERROR = "val/refined_loss_error"
 # from 1/20 to 20, neighbours a tenth apart: the loss is flat about its minimum
 TEMPERATURES = torch.logspace(-1.3, 1.3, 64)
-# of the documents' mean log loss, in nats; see `least_error`
+# of a document's log loss, in nats: a few that are all surely right have hardly any spread
 LEAST_ERROR = 1e-3
 # in a mean, for its standard error to mean anything
 LEAST_DOCUMENTS = 30
 
 
 class Refined(NamedTuple):
-    """Mean log loss of the documents, and the standard error of that mean; both fp32 ()."""
+    """Mean log loss of the documents, and the standard error of that mean; both fp32 ().
+
+    The error is LEAST_ERROR at least, over the number of labels where the loss is their mean.
+    """
 
     loss: torch.Tensor
     error: torch.Tensor
@@ -43,27 +45,20 @@ class Refined(NamedTuple):
 class LeastLoss:
     """The least refined loss of the validations so far, and what is as good, give or take chance.
 
-    That is a standard error above it at most (the rule of Breiman et al. 1984 for pruning trees),
-    or `least_error`: a few documents that are all surely right have hardly any error.
+    That is a standard error above it at most (the rule of Breiman et al. 1984 for pruning trees).
     """
 
     least: float = inf
     tolerated: float = inf
 
-    def admits(self, loss: float, error: float, least_error: float) -> bool:
+    def admits(self, loss: float, error: float) -> bool:
         """Whether the next validation is as good as the best. ``error``: see `Refined`.
 
         After an infinite error every loss is that is a number: nothing can be told.
         """
         if loss < self.least:
-            self.least, self.tolerated = loss, loss + max(error, least_error)
+            self.least, self.tolerated = loss, loss + error
         return isfinite(loss) and loss <= self.tolerated
-
-
-def least_error(manifest: Manifest) -> float:
-    """LEAST_ERROR on the loss's scale: of several labels a document it is a mean over those too."""
-    several = manifest.task == "multi_label"
-    return LEAST_ERROR / len(manifest.labels) if several else LEAST_ERROR
 
 
 class RefinedLoss(Metric):
@@ -97,7 +92,9 @@ class RefinedLoss(Metric):
         losses_D = refined_losses(logits_DC, targets, self._task, self.weights_C)
         shares_D = _shares(targets, self._task, self.weights_C)
         loss = (shares_D * losses_D).mean()
-        return Refined(loss.float(), standard_error(shares_D * (losses_D - loss)).float())
+        error = standard_error(shares_D * (losses_D - loss))
+        least = LEAST_ERROR / (logits_DC.shape[1] if self._task == "multi_label" else 1)
+        return Refined(loss.float(), error.clamp(min=least).float())
 
 
 def refined_losses(

@@ -18,8 +18,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 
 from docsort.core.disk import remove_partials
 from docsort.core.errors import StoppedError
-from lightning_modules.classification import DocumentClassification
-from lightning_modules.refined_loss import LeastLoss, least_error
+from lightning_modules.refined_loss import LeastLoss
 from lightning_modules.stop_signals import StopSignals
 
 LAST = "last.ckpt"
@@ -124,9 +123,7 @@ class BestCheckpoint(ModelCheckpoint):
         """Whether to keep the validation that has just found ``current``."""
         if current is None:
             return False
-        module, error = trainer.lightning_module, float(trainer.callback_metrics[self._error])
-        assert isinstance(module, DocumentClassification)
-        as_good = self._least.admits(float(current), error, least_error(module.manifest))
+        as_good = self._least.admits(float(current), float(trainer.callback_metrics[self._error]))
         keep = as_good or not self.best_k_models  # one that is no number is kept rather than none
         return trainer.strategy.reduce_boolean_decision(keep)
 

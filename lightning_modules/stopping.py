@@ -6,13 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from lightning_modules.classification import DocumentClassification
-from lightning_modules.refined_loss import (
-    REFINED_LOSS,
-    REFINED_LOSS_ERROR,
-    LeastLoss,
-    least_error,
-)
+from lightning_modules.refined_loss import REFINED_LOSS, REFINED_LOSS_ERROR, LeastLoss
 
 
 class Stopping(pl.Callback):
@@ -34,10 +28,8 @@ class Stopping(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        assert isinstance(module, DocumentClassification)
         loss = float(trainer.callback_metrics[REFINED_LOSS])
-        error = float(trainer.callback_metrics[REFINED_LOSS_ERROR])
-        as_good = self._least.admits(loss, error, least_error(module.manifest))
+        as_good = self._least.admits(loss, float(trainer.callback_metrics[REFINED_LOSS_ERROR]))
         self._worse, self._finite = 0 if as_good else self._worse + 1, isfinite(loss)
         if trainer.strategy.reduce_boolean_decision(self._over(), all=False):
             trainer.should_stop = True

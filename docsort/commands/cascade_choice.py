@@ -10,6 +10,7 @@ from docsort.data.corpus import Corpus
 from docsort.data.duplicates import duplicate_clusters
 from docsort.data.out_of_fold import out_of_fold
 from docsort.data.targets import as_targets
+from docsort.data.words import num_searched
 from docsort.report.cascade import choose_cascade, least_documents
 
 # More would take minutes of cross-fitting, and show smaller errors than anybody asks for.
@@ -24,20 +25,19 @@ def corpus_cascade(
     None where these documents can't show so small an error.
     """
     train = corpus.train
-    if len(train) > MAX_DOCUMENTS:
-        chosen = np.random.default_rng(0).choice(len(train), MAX_DOCUMENTS, replace=False)
+    if len(train) > (size := num_searched(train, MAX_DOCUMENTS)):
+        chosen = np.random.default_rng(0).choice(len(train), size, replace=False)
         train = train.select(np.sort(chosen))
-    with console.status("choosing the cascade"):
-        clusters_D = duplicate_clusters(train["text"][:])
-        unseen_DC = np.concatenate(
-            [
-                out_of_fold(train, clusters_D, corpus.labels, corpus.task),
-                linear.evidence(corpus.val["text"][:], corpus.task).exp().numpy(),
-            ]
-        )
     labels = concatenate_datasets([train, corpus.val])["label"][:]
     truth = as_targets(labels, corpus.labels, corpus.task)
-    cascade = choose_cascade(truth, unseen_DC, max_extra_error)
+    with console.status("choosing the cascade"):
+        clusters_D = duplicate_clusters(train["text"][:])
+        of_train_DC = out_of_fold(train, clusters_D, corpus.labels, corpus.task)
+        of_val_DC = linear.evidence(corpus.val["text"][:], corpus.task).exp().numpy()
+    cascade = None
+    if of_train_DC is not None:
+        unseen_DC = np.concatenate([of_train_DC, of_val_DC])
+        cascade = choose_cascade(truth, unseen_DC, max_extra_error)
     if cascade is None:
         console.print(
             f"no cascade: {len(truth)} documents don't show that the linear model adds at most "

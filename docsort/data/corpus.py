@@ -24,7 +24,7 @@ class Corpus:
     ``notes`` are sentences for the user: which rows were dropped and why.
     ``given`` names the splits that came as such; the others were made here and share no
     near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows or
-    MAX_NEAR_DUPLICATE_WORDS words, no exact copy. Of ``with_val_in_train`` that holds for test
+    words.MAX_NEAR_DUPLICATE_WORDS, no exact copy. Of ``with_val_in_train`` that holds for test
     alone.
     """
 

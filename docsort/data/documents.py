@@ -16,6 +16,7 @@ from datasets import Dataset, concatenate_datasets
 from docsort.data.corpus import Corpus
 from docsort.data.labels import Ints
 from docsort.data.store import column_of, row_numbers
+from docsort.data.words import num_searched
 
 MAX_NAMED = 100  # places listed in a finding; the rest are counted
 
@@ -71,7 +72,11 @@ class Documents:
         return text
 
     def sample(self, size: int) -> Ints:
-        """Ascending positions of at most ``size`` documents, always the same ones."""
+        """Ascending positions of at most ``size`` documents, fewer where these are very long.
+
+        Always the same ones.
+        """
+        size = num_searched(self.dataset, size)
         if len(self) <= size:
             return np.arange(len(self))
         return np.sort(np.random.default_rng(0).choice(len(self), size=size, replace=False))

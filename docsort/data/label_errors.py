@@ -30,23 +30,28 @@ class Suspect:
 
 @dataclass(frozen=True)
 class LabelErrors:
-    """Suspects, the likeliest errors first, and how often the model is right when it's unseen."""
+    """Suspects, the likeliest errors first, and how often the model is right when it's unseen.
+
+    ``accuracy`` is None where nothing could be learned, and so nothing be suspected.
+    """
 
     suspects: tuple[Suspect, ...]
-    accuracy: float
+    accuracy: float | None
 
 
 def suspected_label_errors(dataset: Dataset, cluster_D: Ints, task: Task) -> LabelErrors:
     """Copies (equal ``cluster_D``) are in one fold, so that they never vouch for each other.
 
-    No suspects where all documents are labelled alike, as a sample of a large table may be.
+    Nothing can be learned where all documents are labelled alike, as a sample of a large table may
+    be, or where no label has two different texts.
     """
     names = label_pairs(dataset).names
     labels = dataset["label"][:]
     truth = as_targets(labels, names, task)
-    if (truth == truth[0]).all():
-        return LabelErrors((), accuracy=1.0)
-    probabilities_DC = out_of_fold(dataset, cluster_D, names, task)
+    alike = (truth == truth[0]).all()
+    probabilities_DC = None if alike else out_of_fold(dataset, cluster_D, names, task)
+    if probabilities_DC is None:
+        return LabelErrors((), accuracy=None)
     answer = decisions(probabilities_DC, task)
     wrong_D = answer != truth if task == "single_label" else (answer != truth).any(axis=1)
     ranked = _ranked_issues(truth, probabilities_DC, task)

@@ -40,7 +40,7 @@ def load_corpus(settings: DataSettings, seed: int) -> Corpus:
     task = _one_task(sources)
     parts = partition(splits, settings, seed)
     splits = dict(parts.splits)
-    for name, counts in parts.rare.items():
+    for name, counts in parts.left_out.items():
         dropped.update({f"{name}: rare label: {label}": count for label, count in counts.items()})
     if settings.train_per_label is not None:
         few = few_per_label(label_pairs(splits["train"]), settings.train_per_label, seed)

@@ -24,15 +24,11 @@ from docsort.data.settings import SPLITS, DataSettings
 from docsort.data.splits import by_time, joined, share_out, without_rare_labels
 from docsort.data.store import column_of, row_numbers
 from docsort.data.times import as_times
+from docsort.data.words import MAX_NEAR_DUPLICATE_WORDS, estimated_words
 
 # Near-duplicates are looked for in tables up to this size. In larger ones only exact copies (white
-# space and case folded) stay together: shingles (65 to 71 bytes a word, measured) and signatures
-# would no longer fit in memory.
+# space and case folded) stay together: shingles and signatures would no longer fit in memory.
 MAX_NEAR_DUPLICATE_ROWS = 100_000
-MAX_NEAR_DUPLICATE_WORDS = 20_000_000
-# To tell words from a text's length alone. English has 5.7 to 6.6 with the space (R8, Ohsumed); a
-# script without spaces, where each character is a word, 3.
-BYTES_PER_WORD = 6
 
 SplitName = Literal["train", "val", "test"]
 SPLIT_WORDS: dict[str, SplitName] = {
@@ -50,13 +46,13 @@ SPLIT_WORDS: dict[str, SplitName] = {
 class Partition:
     """Three splits; ``given`` came as such.
 
-    ``rare`` counts, by split (all that is not given is "train") and label, documents left out for
-    a rare label: each once, for the first that it has.
+    ``left_out`` counts, by split (all that is not given is "train") and label, documents left out
+    for a rare label: each once, for the first that it has.
     """
 
     splits: dict[str, Dataset]
     given: frozenset[str]
-    rare: dict[str, dict[str, int]]
+    left_out: dict[str, dict[str, int]]
     notes: tuple[str, ...]
 
 
@@ -82,11 +78,17 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
         splits = {name: split for name, (split, _) in thinned.items()}
         left_out = {name: counts for name, (_, counts) in thinned.items()}
         whole, cluster_D, copies_D = splits["train"], cluster_D[kept], copies_D[kept]
+    if not len(whole):
+        raise DataError(
+            f"No document is left: every label has fewer than data.min_per_label="
+            f"{settings.min_per_label}. Is data.label_column the right column?"
+        )
     missing = [name for name in SPLITS if name not in splits]
-    shares = _shares(missing, settings, len(whole))
+    num_texts = len(np.unique(copies_D))
+    shares = _shares(missing, settings, num_texts)
     places = _places(whole, cluster_D, copies_D, shares, settings, seed)
     made = {name: whole.select(place) for name, place in places.items()}
-    notes = (*notes, *_losses(left_out, splits, given), *_capped(shares, settings, len(whole)))
+    notes = (*notes, *_losses(left_out, splits, given), *_capped(shares, settings, num_texts))
     return Partition({**splits, **made}, given, left_out, notes)
 
 
@@ -154,12 +156,12 @@ def _places(
     return share_out(label_pairs(whole), cluster_D, shares, seed, copies_D)
 
 
-def _shares(missing: list[str], settings: DataSettings, num_documents: int) -> dict[str, float]:
-    """Of the documents in the whole, for each split to be made from it.
+def _shares(missing: list[str], settings: DataSettings, num_texts: int) -> dict[str, float]:
+    """Of the documents in the whole, copies counted once, for each split to be made from it.
 
     More than data.max_held_out would make no figure surer, and each validation slower.
     """
-    most = settings.max_held_out / num_documents
+    most = settings.max_held_out / num_texts
     return {name: min(_share(name, settings), most) for name in missing}
 
 
@@ -167,13 +169,14 @@ def _share(name: str, settings: DataSettings) -> float:
     return cast(float, getattr(settings, f"{name}_share"))
 
 
-def _capped(shares: dict[str, float], settings: DataSettings, num_documents: int) -> Iterator[str]:
+def _capped(shares: dict[str, float], settings: DataSettings, num_texts: int) -> Iterator[str]:
     """A sentence for each split that got less than its share; a fold is a fold, however large."""
     for name, share in shares.items():
         if share < _share(name, settings) and (name != "test" or settings.fold is None):
             yield (
-                f"{num_documents:,} documents: about {settings.max_held_out:,} are {name} "
-                f"(data.max_held_out), not data.{name}_share={_share(name, settings)} of them."
+                f"{num_texts:,} documents, copies counted once: about "
+                f"{settings.max_held_out:,} are {name} (data.max_held_out), not "
+                f"data.{name}_share={_share(name, settings)} of them."
             )
 
 
@@ -181,7 +184,7 @@ def _copies(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
     """(D,) ids of near-duplicates, or of exact ones where there is too much text."""
     size = f"{len(dataset):,} documents"
     if len(dataset) <= MAX_NEAR_DUPLICATE_ROWS:
-        words = _estimated_words(dataset)
+        words = estimated_words(dataset)
         if words <= MAX_NEAR_DUPLICATE_WORDS:
             return duplicate_clusters(dataset["text"][:]), ()
         size += f" of about {words:,} words"
@@ -191,13 +194,6 @@ def _copies(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
         f"{MAX_NEAR_DUPLICATE_ROWS:,} documents and about {MAX_NEAR_DUPLICATE_WORDS:,} words."
     )
     return exact_clusters(text for batch in batches for text in batch["text"]), (note,)
-
-
-def _estimated_words(dataset: Dataset) -> int:
-    """Bytes of text by BYTES_PER_WORD; reads no text where the rows lie as they were stored."""
-    batches = dataset.select_columns(["text"]).with_format("arrow").iter(batch_size=BATCH_ROWS)
-    num_bytes: int = sum(pc.sum(pc.binary_length(batch["text"])).as_py() for batch in batches)
-    return round(num_bytes / BYTES_PER_WORD)
 
 
 def _groups(dataset: Dataset) -> Ints:

@@ -45,7 +45,8 @@ def share_out(
     edges = np.flatnonzero(np.diff(stratum_K[order])) + 1
     place_K = np.empty(len(cluster_K), dtype=np.int64)
     for stratum in np.split(order, edges):
-        place_K[stratum] = _fill(size_K[stratum].tolist(), [shares[name] for name in names])
+        sizes, counts = size_K[stratum].tolist(), count_K[stratum].tolist()
+        place_K[stratum] = _fill(sizes, counts, [shares[name] for name in names])
     place_D = place_K[member_D]
     return {name: np.flatnonzero(place_D == i) for i, name in enumerate(names)}
 
@@ -65,19 +66,25 @@ def _strata(labels: LabelPairs, member_D: Ints, num_clusters: int) -> Ints:
     return stratum_K
 
 
-def _fill(sizes: list[int], shares: list[float]) -> list[int]:
+def _fill(sizes: list[int], counts: list[int], shares: list[float]) -> list[int]:
     """For each cluster, in order, the split that lacks the largest part of what it should get.
 
     A split takes a cluster when it is empty, or when at least half of the cluster is lacking, so
-    that shares are rounded and not always rounded up. ``sizes`` count copies once.
+    that shares are rounded and not always rounded up. ``sizes`` count copies once, ``counts`` all.
+    A heap, with more copies than a split should have of texts, would decide the figures of that
+    split: it goes to the larger ones, while there are other clusters for the empty ones.
     """
     total = sum(sizes)
     want = [share * total for share in shares]
     lack = want.copy()
-    places = []
-    for size in sizes:
-        open_to = [i for i in range(len(want)) if lack[i] == want[i] or lack[i] >= size / 2]
-        place = max(open_to or range(len(want)), key=lambda i: lack[i] / want[i])
+    places: list[int] = []
+    for size, count in zip(sizes, counts, strict=True):
+        splits = list(range(len(want)))
+        empty = [i for i in splits if lack[i] == want[i]]
+        if count > size and len(sizes) - len(places) > len(empty):
+            splits = [i for i in splits if count <= want[i] or want[i] == max(want)]
+        open_to = [i for i in splits if i in empty or lack[i] >= size / 2]
+        place = max(open_to or splits, key=lambda i: lack[i] / want[i])
         lack[place] -= size
         places.append(place)
     return places

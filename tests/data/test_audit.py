@@ -13,7 +13,7 @@ from rich.console import Console
 from docsort.commands.audit_table import print_audit
 from docsort.core.errors import DataError
 from docsort.core.windows import WindowPlan
-from docsort.data import documents
+from docsort.data import documents, words
 from docsort.data.audit import Audit, audit, refuse_leaks
 from docsort.data.corpus import Corpus
 from docsort.data.load import load_corpus
@@ -57,18 +57,20 @@ def test_leaks_of_a_given_split(leaky: Corpus) -> None:
     assert found.leaked_rows("val") == ()
 
 
-@pytest.mark.parametrize(("num", "accepted", "refused"), [(1, 0.01, 0.0), (2, 0.11, 0.1)])
+@pytest.mark.parametrize(
+    ("num", "accepted", "refused"), [(1, 0.001, 0.0), (8, 0.071, 0.07)]
+)
 def test_too_many_leaks_stop_the_run(
     write: Write, num: int, accepted: float, refused: float
 ) -> None:
     """A share is rounded up to whole documents: one copy alone is over 1 % of a small file."""
     train = write("train.csv", csv_of(LABELS))
-    own = numbered(100, ["a", "b"] * 5).splitlines()[num:]
-    copies = numbered(0, ["a", "b"]).splitlines()[:num]
+    own = numbered(100, ["a", "b"] * 50).splitlines()[num:]
+    copies = numbered(0, ["a", "b"] * 4).splitlines()[:num]
     test = write("test.csv", "\n".join(["text,label", *copies, *own]))
     found = audit(corpus_of(train=train, test=test), 1000)
     refuse_leaks(found, accepted)
-    with pytest.raises(DataError, match=rf"{num} of 10 test documents .*rows 0.*={refused} "):
+    with pytest.raises(DataError, match=rf"{num} of 100 test documents .*rows 0.*={refused} "):
         refuse_leaks(found, refused)
 
 
@@ -179,12 +181,13 @@ def test_a_sample_labelled_alike_has_no_suspects(
     train = write("t.csv", csv_of(labels))
     found = audit(corpus_of(train=train, label_separator=separator), max_rows=10)
     assert (found.label_errors.count, found.sampled) == (0, 10)
+    assert found.baseline_accuracy is None  # nothing was measured
 
 
 def test_one_text_for_each_label_leaves_nothing_to_suspect_by(write: Write) -> None:
     file = write("t.csv", csv_of(["a", "b"]))
     found = audit(corpus_of(train=file, val=file, test=file), max_rows=1000)
-    assert (found.label_errors.count, found.baseline_accuracy) == (0, 0.5)
+    assert (found.label_errors.count, found.baseline_accuracy) == (0, None)
 
 
 def test_a_sample_is_stated_and_places_are_capped(
@@ -200,6 +203,15 @@ def test_a_sample_is_stated_and_places_are_capped(
     )  # exact copies are looked for everywhere
     print_audit(found, console := Console(file=io.StringIO(), width=200))
     assert "on a sample of 30" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_sample_is_bounded_by_its_words(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = write("train.csv", csv_of(LABELS))
+    most = words.estimated_words(corpus_of(train=train).train) // 2
+    monkeypatch.setattr(words, "MAX_NEAR_DUPLICATE_WORDS", most)
+    found = audit(corpus_of(train=train, test=train), max_rows=1000)
+    assert found.num_documents == 80
+    assert 10 < found.sampled < 30
 
 
 def test_what_is_written_and_printed_has_no_text(leaky: Corpus, tmp_path: Path) -> None:

@@ -123,13 +123,27 @@ def test_a_large_table_holds_out_no_more_than_is_of_use(write: Write) -> None:
     corpus = corpus_of(file, max_held_out=6)
     for held_out in (corpus.val, corpus.test):
         assert 6 <= len(held_out) <= 7  # shares are rounded label by label
-    assert "70 documents: about 6 are val (data.max_held_out)" in corpus.notes[0]
+    assert (
+        "70 documents, copies counted once: about 6 are val (data.max_held_out)" in corpus.notes[0]
+    )
     newest = rows_of(corpus_of(file, max_held_out=6, time_column="when"))
     assert newest["test"] == list(range(64, 70))
     fold = corpus_of(file, max_held_out=6, fold=0, num_folds=5)
     assert len(fold.test) == 14  # all folds together must be the whole table
-    assert [note.split()[5] for note in fold.notes] == ["val"]
+    assert [note.split()[8] for note in fold.notes] == ["val"]
     assert corpus_of(file).notes == ()
+
+
+def test_copies_count_once_in_what_is_held_out(write: Write) -> None:
+    copies = "".join(f"{distinct_text(0)},a\n" for _ in range(300))
+    corpus = corpus_of(write("t.csv", csv_of(["a", "b"] * 50) + copies), max_held_out=10)
+    assert (len(corpus.val), len(corpus.test)) == (10, 10)
+    assert "100 documents, copies counted once" in corpus.notes[0]
+
+
+def test_no_label_with_enough_documents(write: Write) -> None:
+    with pytest.raises(DataError, match=r"No document is left.*data.min_per_label=3"):
+        corpus_of(write("t.csv", csv_of(["a", "b", "c"])), rare_labels="drop")
 
 
 def test_ways_to_split_that_would_do_nothing(write: Write) -> None:

@@ -80,6 +80,25 @@ def test_a_heap_of_copies_counts_as_one_document(
         assert 0 in places["train"]  # where copies of one text decide no figure
 
 
+@pytest.mark.parametrize("singles", [0, 1, 18])
+def test_heaps_of_copies_decide_no_figure(singles: int) -> None:
+    """They go where most is learned from, while there is something else for the other splits."""
+    heaps = np.repeat([0, 1, 2], [80, 60, 40])
+    cluster_D = np.append(heaps, np.arange(3, 3 + singles))
+    for seed in range(3):
+        places = share_out(single(*[0] * len(cluster_D)), cluster_D, SHARES, seed)
+        found = {name: len({0, 1, 2} & set(cluster_D[place])) for name, place in places.items()}
+        assert all(map(len, places.values()))
+        assert found["train"] == {0: 1, 1: 2, 18: 3}[singles]
+
+
+def test_heaps_of_copies_are_shared_out_to_folds() -> None:
+    cluster_D = np.append(np.repeat([0, 1, 2], [80, 60, 40]), np.arange(3, 21))
+    folds = share_out(single(*[0] * 198), cluster_D, {"0": 1 / 3, "1": 1 / 3, "2": 1 / 3}, 0)
+    assert [len(set(cluster_D[fold])) for fold in folds.values()] == [7, 7, 7]
+    assert all(len({0, 1, 2} & set(cluster_D[fold])) == 1 for fold in folds.values())
+
+
 def test_a_group_counts_as_the_texts_in_it() -> None:
     group_D = np.array([n // 4 for n in range(40)] + [0] * 80)
     copies_D = np.array([*range(40), *[0] * 80])

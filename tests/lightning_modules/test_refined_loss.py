@@ -133,8 +133,20 @@ def test_a_label_that_weighs_twice_is_one_seen_twice(
     assert 1 < float(weighted.compute().error / doubled.compute().error) < 2**0.5
 
 
+@pytest.mark.parametrize(("task", "least"), [("single_label", 1e-3), ("multi_label", 1e-3 / 4)])
+def test_documents_that_are_all_surely_right_leave_some_error(task: str, least: float) -> None:
+    """A thousandth of a document's loss; of several labels that is their mean, here of 4."""
+    given = torch.arange(40) % 4
+    several = F.one_hot(given, 4).bool()
+    metric = RefinedLoss(task)
+    metric.update(40.0 * several - 20, given if task == "single_label" else several)
+    found = metric.compute()
+    assert float(found.loss) < 1e-6
+    assert float(found.error) == pytest.approx(least)
+
+
 def test_a_few_documents_tell_nothing() -> None:
     least = LeastLoss()
     losses = [0.1, 9.0, math.nan, math.inf, 0.05, 9.0]
-    admitted = [least.admits(loss, math.inf, 0.0) for loss in losses]
+    admitted = [least.admits(loss, math.inf) for loss in losses]
     assert admitted == [True, True, False, False, True, True]

@@ -11,7 +11,6 @@ import torch
 
 from docsort.core.errors import ConfigError, StoppedError
 from lightning_modules.callbacks import Speed
-from lightning_modules.checkpoints import read_weights
 from lightning_modules.stop_signals import StopSignals
 from tests.lightning_modules.conftest import Run, losses_of_validations
 
@@ -94,7 +93,6 @@ def test_the_second_signal_acts_as_ever(request: pytest.FixtureRequest) -> None:
         ([0.20, 0.26, 0.27, 0.24, 0.26, 0.27, 0.28, 0.10], 0.05, 7),  # the fourth is as good
         ([0.20, 0.26, 0.27, 0.28, 0.29], 0.1, 5),  # nothing is clear
         ([0.20, math.nan, 0.10], 0.05, 2),
-        ([2e-9, 2e-8, 2e-8, 2e-8, 2e-8], 1e-9, 5),  # all documents surely right
     ],
 )
 def test_clearly_worse_validations_end_a_run(
@@ -107,20 +105,6 @@ def test_clearly_worse_validations_end_a_run(
     losses_of_validations(monkeypatch, losses, error)
     _, fitted = run(max_epochs=len(losses), num_sanity_val_steps=0)
     assert len(fitted.learning_curve) == validations
-
-
-def test_of_several_labels_a_document_chance_is_that_of_their_mean(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thousandth of a document's loss is a third of that where the loss is a mean of 3 labels."""
-    losses = [0.0, 0.0005, 0.0003, 0.0005, 0.0005, 0.0005, 0.0]
-    losses_of_validations(monkeypatch, losses, error=0.0)
-    _, fitted = run(several=True, max_epochs=len(losses), num_sanity_val_steps=0)
-    assert len(fitted.learning_curve) == 6
-    assert read_weights(fitted.best_checkpoint)["epoch"] == 2
-    losses_of_validations(monkeypatch, losses, error=0.0)
-    _, of_one = run("one", max_epochs=len(losses), num_sanity_val_steps=0)
-    assert len(of_one.learning_curve) == len(losses)
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,9 @@ def test_the_hinted_window_limit_reads_the_longest_whole():
 def test_suspicions_of_a_weak_model_are_no_hint():
     hints = audit_hints(make_audit(baseline_accuracy=0.5))
     assert not any("look wrong" in hint.seen for hint in hints)
+
+
+def test_what_could_not_be_suspected_has_no_figure() -> None:
+    text = Outline(render_audit(make_audit(baseline_accuracy=None), text_at)).text
+    assert "none could be suspected" in text
+    assert "A linear model gives each document" not in text
