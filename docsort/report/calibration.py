@@ -45,8 +45,8 @@ def fit_temperature(logits: Array, truth: Array) -> float:
     truth: int (D,) for single-label (softmax), bool (D, C) for multi-label (sigmoid). Probabilities
     are those of logits / temperature: above 1 they grow less sure. Few validation documents without
     a mistake would ask for a temperature of 0, so a normal prior on the logarithm, of deviation 1,
-    pulls towards PRIOR_TEMPERATURE; it weighs as much as one document or so. Raises ValueError on a
-    mismatch.
+    pulls towards PRIOR_TEMPERATURE; it weighs as much as one document or so (of several labels, as
+    one label of one). Raises ValueError on a mismatch.
     """
     logits_DC = np.asarray(logits, dtype=np.float64)
     truth = np.asarray(truth)
