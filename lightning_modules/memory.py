@@ -44,7 +44,7 @@ def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
 
 
 class StepMemory(pl.Callback):
-    """On a CPU, lets no step hold more than fits; says so where a step is to be made twice.
+    """On a CPU, has a step that doesn't fit hold one pass at a time; says where there are such.
 
     Nothing there says that memory ends: the kernel kills the process.
     """
@@ -57,12 +57,10 @@ class StepMemory(pl.Callback):
         module.classifier.max_kept_tokens = most
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, DocumentDataModule)
-        longest_first = np.sort(data.splits["train"].with_format("numpy")["num_tokens"][:])[::-1]
-        if (
-            trainer.is_global_zero
-            and most is not None
-            and longest_first[: data.batch_size].sum() > most
-        ):
+        plan = module.manifest.plan(module.tokenizer)
+        num_tokens = np.sort(data.splits["train"].with_format("numpy")["num_tokens"][:])
+        longest = sum(plan.tokens_computed(int(n)) for n in num_tokens[-data.batch_size :])
+        if trainer.is_global_zero and most is not None and longest > most:
             print(f"memory: a step of over {most:,} tokens is made twice, so that it fits")
 
 

@@ -34,7 +34,7 @@ LEAST_DOCUMENTS = 30
 class Refined(NamedTuple):
     """Mean log loss of the documents, and the standard error of that mean; both fp32 ().
 
-    The error is LEAST_ERROR at least, over the number of labels where the loss is their mean.
+    The error is LEAST_ERROR at least, divided by the number of labels where a document has several.
     """
 
     loss: torch.Tensor

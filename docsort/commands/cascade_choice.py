@@ -34,10 +34,10 @@ def corpus_cascade(
         clusters_D = duplicate_clusters(train["text"][:])
         of_train_DC = out_of_fold(train, clusters_D, corpus.labels, corpus.task)
         of_val_DC = linear.evidence(corpus.val["text"][:], corpus.task).exp().numpy()
-    cascade = None
-    if of_train_DC is not None:
-        unseen_DC = np.concatenate([of_train_DC, of_val_DC])
-        cascade = choose_cascade(truth, unseen_DC, max_extra_error)
+    if of_train_DC is None:
+        console.print("no cascade: no label has two different texts, to learn from one of them")
+        return None
+    cascade = choose_cascade(truth, np.concatenate([of_train_DC, of_val_DC]), max_extra_error)
     if cascade is None:
         console.print(
             f"no cascade: {len(truth)} documents don't show that the linear model adds at most "

@@ -61,6 +61,12 @@ class WindowPlan:
         """Content tokens that lie in some window."""
         return min(num_tokens, self.capacity + (self.num_windows(num_tokens) - 1) * self.step)
 
+    def tokens_computed(self, num_tokens: int) -> int:
+        """Tokens of the document's windows together, special ones included."""
+        again, special = self.overlap, len(self.prefix) + len(self.suffix)
+        num_windows = self.num_windows(num_tokens)
+        return self.tokens_read(num_tokens) + (num_windows - 1) * again + num_windows * special
+
     def cut(self, token_ids: Sequence[int]) -> list[list[int]]:
         """The document's windows, special tokens included, each at most ``window`` long."""
         starts = [i * self.step for i in range(self.num_windows(len(token_ids)))]

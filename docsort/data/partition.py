@@ -80,8 +80,9 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
         whole, cluster_D, copies_D = splits["train"], cluster_D[kept], copies_D[kept]
     if not len(whole):
         raise DataError(
-            f"No document is left: every label has fewer than data.min_per_label="
-            f"{settings.min_per_label}. Is data.label_column the right column?"
+            f"No document is left: each has a label with fewer than {settings.min_per_label} "
+            "documents that are no copies of each other (data.min_per_label, "
+            "data.rare_labels=drop). Is data.label_column the right column?"
         )
     missing = [name for name in SPLITS if name not in splits]
     num_texts = len(np.unique(copies_D))

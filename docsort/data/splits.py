@@ -32,9 +32,9 @@ def share_out(
     """Ascending positions for each name in ``shares`` (which sum to 1), stratified by label.
 
     Within a label, the largest clusters go first (of equals, those with the most copies), each to
-    the split that lacks the largest part of its share; so a label with as many clusters as there
-    are splits is found in all of them. A document with several labels, and a cluster with several
-    documents, counts as its rarest label.
+    the split that lacks the largest part of its share, but for heaps of copies (`_fill`); so a
+    label with as many clusters as there are splits is found in all of them. A document with several
+    labels, and a cluster with several documents, counts as its rarest label.
     """
     names = sorted(shares, key=lambda name: -shares[name])
     cluster_K, member_D, count_K = np.unique(cluster_D, return_inverse=True, return_counts=True)
@@ -71,18 +71,19 @@ def _fill(sizes: list[int], counts: list[int], shares: list[float]) -> list[int]
 
     A split takes a cluster when it is empty, or when at least half of the cluster is lacking, so
     that shares are rounded and not always rounded up. ``sizes`` count copies once, ``counts`` all.
-    A heap, with more copies than a split should have of texts, would decide the figures of that
-    split: it goes to the larger ones, while there are other clusters for the empty ones.
+    A heap, with as many documents as a split should have in all, would decide that split's figures:
+    it goes to the larger ones, while there are other clusters for the empty ones.
     """
     total = sum(sizes)
     want = [share * total for share in shares]
     lack = want.copy()
+    copies = float(np.median(np.divide(counts, sizes)))  # as a text usually has
     places: list[int] = []
     for size, count in zip(sizes, counts, strict=True):
         splits = list(range(len(want)))
         empty = [i for i in splits if lack[i] == want[i]]
-        if count > size and len(sizes) - len(places) > len(empty):
-            splits = [i for i in splits if count <= want[i] or want[i] == max(want)]
+        if count > copies * size and len(sizes) - len(places) > len(empty):
+            splits = [i for i in splits if count <= copies * want[i] or want[i] == max(want)]
         open_to = [i for i in splits if i in empty or lack[i] >= size / 2]
         place = max(open_to or splits, key=lambda i: lack[i] / want[i])
         lack[place] -= size

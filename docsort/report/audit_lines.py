@@ -81,7 +81,9 @@ def _length_lines(audit: Audit) -> Iterator[Line]:
 
 
 def _suspicion(audit: Audit) -> str:
-    if audit.label_errors.count == 0 or audit.baseline_accuracy is None:
+    if audit.baseline_accuracy is None:
+        return "not looked for: all are labelled alike, or no label has two different texts"
+    if audit.label_errors.count == 0:
         return ""
     worth = "likeliest first" if audit.suspicions_weigh else "most will be right"
     right = "exactly right" if audit.task == "multi_label" else "right"

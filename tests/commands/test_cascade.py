@@ -1,16 +1,19 @@
 """`model.cascade`: chosen while training, kept in the bundle, told by every answer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from docsort.commands.cascade_choice import corpus_cascade
 from docsort.core.bundle import load_linear, read_bundle
 from docsort.core.golden import check_golden
 from docsort.core.scorer import Scorer
+from docsort.data import words
 from docsort.data.baseline import LinearBaseline
 from tests.commands.conftest import Docsort, toy_rows, write_csv
 from tests.lightning_modules.conftest import make_corpus
@@ -74,3 +77,19 @@ def test_what_is_no_share_is_refused(docsort: Docsort, overrides: list[str]) -> 
     status, _, error = docsort("train", *overrides, "model.cascade.max_extra_error=2")
     assert status == 2
     assert "model.cascade.max_extra_error=2 is not accepted" in error
+
+
+def test_long_documents_and_ones_to_learn_nothing_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cascade is chosen on fewer where they are long, and not at all by one text a label."""
+    corpus = make_corpus()
+    train = corpus.train
+    linear = LinearBaseline.fit(train["text"][:], train["label"][:], corpus.labels, corpus.task)
+    console = Console(record=True, width=200)
+    monkeypatch.setattr(words, "MAX_NEAR_DUPLICATE_WORDS", words.estimated_words(train) // 2)
+    assert corpus_cascade(corpus, linear.exported(), 0.001, console) is None
+    sampled = int(console.export_text().split("no cascade: ")[1].split()[0])
+    assert len(corpus.val) + 70 < sampled < len(corpus.val) + 90
+    firsts = [train["label"][:].index(label) for label in corpus.labels]
+    few = replace(corpus, train=train.select(firsts))
+    assert corpus_cascade(few, linear.exported(), 0.001, console) is None
+    assert "no cascade: no label has two different texts" in console.export_text()

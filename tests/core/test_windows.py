@@ -26,6 +26,7 @@ def test_windows_of_a_document(num_tokens: int, windows: list[list[int]], tokens
     assert PLAN.cut(range(num_tokens)) == windows
     assert PLAN.num_windows(num_tokens) == len(windows)
     assert PLAN.tokens_read(num_tokens) == tokens_read
+    assert PLAN.tokens_computed(num_tokens) == sum(map(len, windows))
 
 
 def test_without_overlap_windows_touch() -> None:

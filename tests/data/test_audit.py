@@ -57,9 +57,7 @@ def test_leaks_of_a_given_split(leaky: Corpus) -> None:
     assert found.leaked_rows("val") == ()
 
 
-@pytest.mark.parametrize(
-    ("num", "accepted", "refused"), [(1, 0.001, 0.0), (8, 0.071, 0.07)]
-)
+@pytest.mark.parametrize(("num", "accepted", "refused"), [(1, 0.001, 0.0), (8, 0.071, 0.07)])
 def test_too_many_leaks_stop_the_run(
     write: Write, num: int, accepted: float, refused: float
 ) -> None:

@@ -141,9 +141,10 @@ def test_copies_count_once_in_what_is_held_out(write: Write) -> None:
     assert "100 documents, copies counted once" in corpus.notes[0]
 
 
-def test_no_label_with_enough_documents(write: Write) -> None:
-    with pytest.raises(DataError, match=r"No document is left.*data.min_per_label=3"):
-        corpus_of(write("t.csv", csv_of(["a", "b", "c"])), rare_labels="drop")
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [f"common|{n}" for n in range(9)]])
+def test_a_rare_label_on_every_document_leaves_none(write: Write, labels: list[str]) -> None:
+    with pytest.raises(DataError, match=r"No document is left.*fewer than 3 documents"):
+        corpus_of(write("t.csv", csv_of(labels)), rare_labels="drop", label_separator="|")
 
 
 def test_ways_to_split_that_would_do_nothing(write: Write) -> None:

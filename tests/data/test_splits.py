@@ -92,6 +92,14 @@ def test_heaps_of_copies_decide_no_figure(singles: int) -> None:
         assert found["train"] == {0: 1, 1: 2, 18: 3}[singles]
 
 
+@pytest.mark.parametrize("copies", [3, 50])
+def test_where_every_text_is_copied_none_is_a_heap(copies: int) -> None:
+    cluster_D = np.repeat(np.arange(20), copies)
+    places = share_out(single(*[0] * len(cluster_D)), cluster_D, SHARES, 0)
+    found = {name: len(set(cluster_D[place])) for name, place in places.items()}
+    assert found == {"train": 14, "test": 4, "val": 2}
+
+
 def test_heaps_of_copies_are_shared_out_to_folds() -> None:
     cluster_D = np.append(np.repeat([0, 1, 2], [80, 60, 40]), np.arange(3, 21))
     folds = share_out(single(*[0] * 198), cluster_D, {"0": 1 / 3, "1": 1 / 3, "2": 1 / 3}, 0)

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from docsort.core import classifier
 from lightning_modules import memory
 from lightning_modules.memory import free_memory, tokens_in_memory
-from tests.lightning_modules.conftest import SETTINGS, Run
+from tests.lightning_modules.conftest import SETTINGS, Run, make_corpus
 
 MEMINFO = "MemTotal: 9 kB\nMemAvailable:    4 kB\nHugePages_Total:       0\n"
 GROUP = {"memory.current": "1000\n", "memory.stat": "anon 700\ninactive_file 100\n"}
@@ -23,7 +23,7 @@ GROUP = {"memory.current": "1000\n", "memory.stat": "anon 700\ninactive_file 100
         (MEMINFO, None, 4096),
         (MEMINFO, "3000\n", 2100),  # what was read lately gives way
         (MEMINFO, "max\n", 4096),
-        ("", "900\n", 0),
+        ("", "500\n", 0),
     ],
 )
 def test_what_is_free_on_the_machine_and_in_the_container(
@@ -75,3 +75,17 @@ def test_a_run_short_of_memory_says_so_and_ends_with_the_same_weights(
     assert len(made_twice) >= 3
     for name, weights in in_memory.classifier.state_dict().items():
         assert torch.equal(weights, twice.classifier.state_dict()[name]), name
+
+
+def test_what_is_computed_of_a_step_counts_overlaps_and_special_tokens(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, _ = run(max_steps=1)
+    token_ids = module.tokenizer.encode(make_corpus().train["text"][:])
+    plan = module.manifest.plan(module.tokenizer)
+    windows = [sum(map(len, plan.cut(ids))) for ids in token_ids]
+    longest = sum(sorted(windows)[-8:])  # a batch
+    for limit, says in ((longest, False), (longest - 1, True)):
+        monkeypatch.setattr(memory, "tokens_in_memory", lambda *_, limit=limit: limit)
+        run(f"run{limit}", max_steps=1)
+        assert ("memory:" in capsys.readouterr().out) == says
