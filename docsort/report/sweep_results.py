@@ -57,7 +57,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in fold or seed, and their scores' mean and spread."""
+    """Runs that differ only in fold or seed, or a single one; their scores' mean and spread."""
 
     parameters: Mapping[str, str]
     runs: tuple[SweepRun, ...]
@@ -93,12 +93,17 @@ class Sweep:
         return [name for name in self.varied() if name in REPEATS]
 
     def groups(self) -> list[Group]:
-        """Runs gathered over folds and seeds, the best mean first, those without one last."""
+        """Runs gathered over folds and seeds, the best mean first, those without one last.
+
+        Where none are repeated each run stands alone: a search may propose settings twice.
+        """
         names = [name for name in self.varied() if name not in REPEATS]
-        gathered: dict[tuple[str | None, ...], list[SweepRun]] = {}
+        repeated = bool(self.repeated())
+        gathered: dict[tuple[object, ...], list[SweepRun]] = {}
         for run in self.runs:
+            own = tuple(run.parameters.get(n) for n in names) if repeated else (run.number,)
             if run.state != "interrupted":
-                gathered.setdefault(tuple(run.parameters.get(n) for n in names), []).append(run)
+                gathered.setdefault(own, []).append(run)
         groups = [
             Group({n: runs[0].parameters.get(n, "") for n in names}, tuple(runs))
             for runs in gathered.values()

@@ -81,6 +81,15 @@ def test_a_failed_fold_leaves_nothing_to_choose() -> None:
     assert "test/accuracy" not in page
 
 
+def test_the_best_run_wins_though_its_settings_failed_when_proposed_again() -> None:
+    runs = (run(0, {"model": "a"}, 0.9), run(1, {"model": "b"}, 0.8))
+    again = SweepRun(2, "failed", {"model": "a"})
+    pruned = SweepRun(3, "pruned", {"model": "a"}, validations=(0.2,))
+    page = render_sweep(Sweep("documents", (*runs, again, pruned), {}))
+    assert "The best on validation is <strong>run 0</strong>" in page
+    assert "50.0%" in page  # its test figure
+
+
 def test_folds_show_mean_and_spread() -> None:
     runs = tuple(
         run(number, {"model.dropout": dropout, "data.fold": str(fold)}, score)
