@@ -1,4 +1,7 @@
-"""What `docsort train` leaves in a run's folder that tells whether it has finished."""
+"""What `docsort train` leaves in a run's folder that tells whether it has finished.
+
+`docsort evaluate` writes files of the same names.
+"""
 
 import json
 import shutil

@@ -19,6 +19,39 @@ def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: P
     assert "rows left out: empty text" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("of_training", ["bundle", "checkpoints"])
+def test_a_training_runs_folder_is_refused(
+    docsort: Docsort, tmp_path: Path, of_training: str
+) -> None:
+    (tmp_path / of_training).mkdir()
+    (tmp_path / "metrics.json").write_text("{}", encoding="utf-8")
+    status, _, err = docsort(
+        *("evaluate", f"bundle={tmp_path / 'bundle'}", "data.test=test.csv"),
+        f"hydra.run.dir={tmp_path}",
+    )
+    assert status == 2
+    assert f"hydra.run.dir={tmp_path} holds a training run" in err
+    assert "name another folder" in err
+    assert not (tmp_path / ".hydra").exists()
+    assert (tmp_path / "metrics.json").read_text(encoding="utf-8") == "{}"
+
+
+def test_one_that_is_killed_while_it_writes_is_not_finished(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("docsort.commands.evaluate.write_report", killed)
+    status, _, _ = docsort(
+        *("evaluate", f"bundle={trained.bundle}", f"data.test={trained.test}"),
+        f"hydra.run.dir={tmp_path}",
+    )
+    assert status == 130
+    assert (tmp_path / "predictions.parquet").exists()
+    assert not (tmp_path / "metrics.json").exists()
+
+
 @pytest.mark.parametrize("labels", [["sport", "medicine"], []])
 def test_lists_of_labels_are_refused_by_a_single_label_bundle(
     docsort: Docsort, trained: Trained, tmp_path: Path, labels: list[str]
