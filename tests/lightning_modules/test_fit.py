@@ -225,7 +225,11 @@ def test_weights_stay_fp32_under_mixed_precision(run: Run) -> None:
     assert max(row["val_macro_f1"] for row in fitted.learning_curve) > 0.9
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no checkpoint"])
+@pytest.mark.parametrize(
+    "content",
+    # torch fails with EOFError, UnpicklingError, IndexError, struct.error, KeyError
+    [None, b"", b"no checkpoint", b"text,label\na,b\n", b"GIF89a", b"hello\n"],
+)
 def test_a_checkpoint_that_is_none(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "some.ckpt"
     if content is not None:
@@ -234,8 +238,9 @@ def test_a_checkpoint_that_is_none(tmp_path: Path, content: bytes | None) -> Non
         scorer_from_checkpoint(path)
 
 
-def test_a_foreign_checkpoint(tmp_path: Path) -> None:
-    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+@pytest.mark.parametrize("content", [{"state_dict": {}}, torch.zeros(2), 5, ["docsort"]])
+def test_a_foreign_checkpoint(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "foreign.ckpt")
     with pytest.raises(BundleError, match="not written by `docsort train`"):
         scorer_from_checkpoint(tmp_path / "foreign.ckpt")
 
