@@ -5,9 +5,12 @@ The address comes in an environment variable, since it is no part of a run's rec
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from docsort.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import optuna
@@ -17,6 +20,8 @@ VARIABLE = "DOCSORT_TRIAL"
 PRUNED = 3
 # other trials write to the same file
 _DATABASE_WAIT_S = 120
+# where a database's URL may hold one
+_PASSWORD = re.compile(r"://.*:.*@|\?.*(pass|pwd)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,35 @@ class RunningTrial:
 
 
 def open_storage(url: str) -> "optuna.storages.RDBStorage":
-    """The study's database; its tables are made when there are none."""
+    """The study's database; its tables are made when there are none.
+
+    Raises:
+        ConfigError: it can't be opened; never tells a password.
+    """
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
 
     wait = {"connect_args": {"timeout": _DATABASE_WAIT_S}} if url.startswith("sqlite") else {}
-    return RDBStorage(url, engine_kwargs=wait)
+    try:
+        return RDBStorage(url, engine_kwargs=wait)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise ConfigError(
+            f"hydra.sweeper.storage{_why_not(url, error)}; give the URL of a database that is "
+            "there, its driver installed, or null for SQLite in the sweep's folder"
+        ) from error
+
+
+def _why_not(url: str, error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f" cannot be opened: {error.__cause__ or error}"
+    if _PASSWORD.search(url):
+        # the words of SQLAlchemy and of drivers may hold the URL, or a part of a password with an @
+        return (
+            f" cannot be opened: {type(error).__name__} (more is not told, for the password in the "
+            "URL; give it as PGPASSWORD or in ~/.pgpass to read why)"
+        )
+    words = str(getattr(error, "orig", None) or error).partition("\n")[0]
+    return f"={url} cannot be opened: {words}"
 
 
 def _pruner(address: TrialAddress) -> "optuna.pruners.BasePruner":

@@ -116,6 +116,24 @@ def test_pruning_can_wait_and_can_be_left_out(tmp_path: Path) -> None:
         assert verdicts == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("study.db", "Could not parse"),
+        ("sqlite:////no/such/folder/study.db", "unable to open database file"),
+        ("nodatabase://ann@localhost/studies", "nodatabase"),
+        # parsed as a port; with any driver's words about it part of the password would be told
+        ("postgresql://ann:sec@ret:secret@localhost/studies", "ValueError"),
+        ("oracle://ann:secret@localhost/studies", "No module named"),
+        ("sqlite://ann:secret@localhost/studies", "ArgumentError"),
+    ],
+)
+def test_a_database_that_cannot_be_opened(tmp_path: Path, url: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=f"hydra.sweeper.storage.*{said}") as raised:
+        study_in(tmp_path, storage=url)
+    assert "sec" not in str(raised.value)
+
+
 def test_a_run_that_is_no_trial() -> None:
     assert TrialAddress.of_this_process({}) is None
 
