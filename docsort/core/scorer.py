@@ -173,3 +173,10 @@ def check_device(device: str) -> None:
         raise ConfigError(f"device={device} is not accepted; give cpu, cuda or cuda:N")
     if device != "cpu" and not torch.cuda.is_available():
         raise ConfigError(f"device={device}: torch can use no GPU on this machine; use cpu")
+    if device.startswith("cuda:"):
+        last = torch.cuda.device_count() - 1
+        if int(device.removeprefix("cuda:")) > last:
+            raise ConfigError(
+                f"device={device}: GPUs that torch can use on this machine: {last + 1}, the last "
+                f"is cuda:{last}; give one of them, or cpu"
+            )

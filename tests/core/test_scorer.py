@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoTokenizer
 from docsort.core.bundle import Bundle, Calibration, Cascade, load_model
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import load_pretrained
-from docsort.core.scorer import Scorer
+from docsort.core.scorer import Scorer, check_device
 from docsort.core.windows import DocumentWindows, Receipt
 from docsort.data.baseline import LinearBaseline
 
@@ -153,6 +153,18 @@ def test_a_document_without_tokens_says_so(tiny_bundle: Path) -> None:
 def test_a_gpu_that_is_not_there_is_refused(tiny_bundle: Path) -> None:
     with pytest.raises(ConfigError, match="device=cuda"):
         Scorer.load(tiny_bundle, device="cuda")
+
+
+@pytest.mark.parametrize(("num_gpus", "device"), [(1, "cuda:9"), (1, "cuda:1"), (3, "cuda:3")])
+def test_a_number_too_high_says_what_gpus_there_are(
+    monkeypatch: pytest.MonkeyPatch, num_gpus: int, device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: num_gpus)
+    with pytest.raises(ConfigError, match=f"{device}: .* {num_gpus}, .* cuda:{num_gpus - 1};"):
+        check_device(device)
+    check_device("cuda")
+    check_device(f"cuda:{num_gpus - 1}")
 
 
 def test_embedded_model_reads_beyond_its_tokenizers_own_limit() -> None:
