@@ -1,7 +1,7 @@
 """A search by Optuna, trial by trial: wires the study, the launcher and the runs' folders."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Search:
 
     def run(self, title: str) -> None:
         """Run what is left and conclude. Raises ConfigError when no trial has a score."""
+        # a killed sweep leaves those of the trials that it interrupted
+        self._remove_checkpoints([trial.number for trial in self._study.ended()])
         self._launcher.run_all(self._jobs(), self._done)
         runs = tuple(map(self._run_of, self._study.ended()))
         conclude(self._folder, Sweep(title, runs, self._study.importance()))
@@ -80,8 +82,14 @@ class Search:
         outcomes = {"complete": score_of(job.folder), "failed": run.note}
         outcome = outcomes.get(run.state, run.state)
         tell_of(number, outcome, [f"{name}={short(v)}" for name, v in run.parameters.items()])
-        for each in {number, best_before} - {self._study.best_number(), None}:
-            shutil.rmtree(self._folder / str(each) / CHECKPOINTS, ignore_errors=True)
+        self._remove_checkpoints([number] if best_before is None else [number, best_before])
+
+    def _remove_checkpoints(self, numbers: Sequence[int]) -> None:
+        """The best so far keeps its own."""
+        best = self._study.best_number()
+        for number in numbers:
+            if number != best:
+                shutil.rmtree(self._folder / str(number) / CHECKPOINTS, ignore_errors=True)
 
     def _run_of(self, trial: FrozenTrial) -> SweepRun:
         again = tried_again(trial)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 
 from docsort.commands.launchers import ProcessLauncher
@@ -88,6 +89,19 @@ def test_ends_with_table_page_and_best(docsort: Docsort, tmp_path: Path) -> None
     assert "\nrun " not in again
     _, more, _ = docsort(*sweep, "hydra.sweeper.n_trials=5")
     assert re.findall(r"^run (\d+)", more, flags=re.MULTILINE) == ["4"]
+
+
+@pytest.mark.usefixtures("scripted")
+def test_interrupted_trials_keep_no_checkpoints(docsort: Docsort, tmp_path: Path) -> None:
+    sweep = [*SEARCH, f"hydra.sweep.dir={tmp_path}"]
+    docsort(*sweep, "hydra.sweeper.n_trials=1")
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    lost = study.ask(study.trials[0].distributions)  # as if the sweep had been killed now
+    (tmp_path / str(lost.number) / "checkpoints").mkdir(parents=True)
+    status, _, err = docsort(*sweep, "hydra.sweeper.n_trials=2")
+    assert status == 0, err
+    assert [path.parent.name for path in tmp_path.glob("[0-9]/checkpoints")] == ["0"]
+    assert (tmp_path / "2").exists()
 
 
 @pytest.mark.parametrize("user", ["ann:hidden words", "ann"])
