@@ -20,8 +20,8 @@ VARIABLE = "DOCSORT_TRIAL"
 PRUNED = 3
 # other trials write to the same file
 _DATABASE_WAIT_S = 120
-# where a database's URL may hold one
-_PASSWORD = re.compile(r"://.*:.*@|\?.*(pass|pwd)", re.IGNORECASE)
+# where a database's URL, a mistyped one too, may hold one
+_PASSWORD = re.compile(r":(?!//).*@|pass|pwd", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)

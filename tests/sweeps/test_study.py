@@ -126,6 +126,8 @@ def test_pruning_can_wait_and_can_be_left_out(tmp_path: Path) -> None:
         ("postgresql://ann:sec@ret:secret@localhost/studies", "ValueError"),
         ("oracle://ann:secret@localhost/studies", "No module named"),
         ("sqlite://ann:secret@localhost/studies", "ArgumentError"),
+        ("postgresql:/ann:secret@localhost/studies", "ArgumentError"),
+        ("host=localhost password=secret", "ArgumentError"),
     ],
 )
 def test_a_database_that_cannot_be_opened(tmp_path: Path, url: str, said: str) -> None:
