@@ -34,10 +34,16 @@ def main(argv: list[str]) -> int:
     source = read_plain(Path(arguments.input))
     source.check_text(arguments.text_column)
     scorer = Scorer.load(arguments.bundle, arguments.device)
-    job = job_of(source.path, arguments.text_column, scorer.bundle, CHUNK_ROWS)
+    job = job_of(source, arguments.text_column, scorer.bundle, CHUNK_ROWS)
     parts = ScoreParts(output, job)
-    _score(source, arguments.text_column, scorer, parts)
-    _join(source, output, parts)
+    try:
+        _score(source, arguments.text_column, scorer, parts)
+        _join(source, output, parts)
+    except DataError:
+        if source.is_unchanged():
+            raise
+        parts.remove()  # nobody knows which rows the predictions are of
+        raise _changed(source) from None
     print(f"scored  {output}  ({source.num_rows} rows)")
     return 0
 
@@ -86,11 +92,20 @@ def _join(source: PlainFile, output: Path, parts: ScoreParts) -> None:
         with full_disk_as_error(output):
             with row_writer(output)(joined) as write:
                 for chunk, rows in enumerate(source.chunks(CHUNK_ROWS)):
-                    write(_side_by_side(rows, parts.read(chunk)))
+                    predictions = parts.read(chunk) if parts.done(chunk) else []
+                    if len(predictions) != len(rows):
+                        raise DataError(f"{parts.folder} is of other rows; remove it to start anew")
+                    write(_side_by_side(rows, predictions))
+            if not source.is_unchanged():
+                raise _changed(source)
             put_in_place(joined, output)
     finally:
         joined.unlink(missing_ok=True)
     parts.remove()
+
+
+def _changed(source: PlainFile) -> DataError:
+    return DataError(f"{source.path} was changed while it was scored; score it anew")
 
 
 def _side_by_side(rows: pa.Table, predictions: pa.Table) -> pa.Table:

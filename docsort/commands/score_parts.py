@@ -14,18 +14,19 @@ from docsort.core.bundle import MANIFEST, Bundle
 from docsort.core.disk import whole_file, write_whole
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
+from docsort.data.plain_files import PlainFile
 
 # To be raised when prediction_columns.py gives other columns.
 COLUMNS_VERSION = 2
 
 
-def job_of(source: Path, text_column: str, bundle: Bundle, chunk_rows: int) -> str:
+def job_of(source: PlainFile, text_column: str, bundle: Bundle, chunk_rows: int) -> str:
     """What must be the same for a stopped run to go on.
 
     bundle.json lists the SHA-256 of every other file, and holds labels and calibration itself.
     """
     job = {
-        "input": file_sha256(source),
+        "input": source.sha256,
         "text_column": text_column,
         "bundle": file_sha256(bundle.path / MANIFEST),
         "rows": chunk_rows,

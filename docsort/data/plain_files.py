@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from docsort.core.errors import DataError
+from docsort.core.hashing import file_sha256
 from docsort.data.file_formats import batches, format_of, present_columns
 from docsort.data.fingerprints import check_utf8
 from docsort.data.json_rows import is_json, json_rows, json_schema, json_table
@@ -29,12 +30,13 @@ _JSON_ROWS = 1_000
 class PlainFile:
     """A file that was read once from end to end: one schema for all of its rows, and their number.
 
-    Raises DataError when there are none.
+    Raises DataError when there are none. ``sha256``: of its bytes, before they were read.
     """
 
     path: Path
     schema: pa.Schema
     num_rows: int
+    sha256: str
 
     def __post_init__(self) -> None:
         if not self.num_rows:
@@ -56,10 +58,19 @@ class PlainFile:
                 "null. Name another column: --text-column NAME"
             )
 
+    def is_unchanged(self) -> bool:
+        """Whether the file still has the bytes that were read at first."""
+        return self.path.is_file() and file_sha256(self.path) == self.sha256
+
     def chunks(self, num_rows: int) -> Iterator[pa.Table]:
-        """Tables of exactly ``num_rows`` rows (the last may be shorter), all of the one schema."""
+        """Tables of exactly ``num_rows`` rows (the last may be shorter), all of the one schema.
+
+        Raises DataError where the file can no longer be read so.
+        """
         held = self.schema.empty_table()
         for table in _tables(self.path, self.schema):
+            if table.schema != self.schema:
+                raise DataError(f"{self.path} has other columns than before; it was changed")
             held = pa.concat_tables([held, table])
             while len(held) >= num_rows:
                 yield held.slice(0, num_rows)
@@ -74,10 +85,11 @@ def read_plain(path: Path) -> PlainFile:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
     with _own_words(path, kind):
+        sha256 = file_sha256(path)
         if kind != ".parquet":
             check_utf8(path)
         schema = json_schema(path) if kind == ".jsonl" else _header_schema(path, kind)
-    return PlainFile(path, schema, sum(len(table) for table in _tables(path, schema)))
+    return PlainFile(path, schema, sum(len(table) for table in _tables(path, schema)), sha256)
 
 
 def _holds_text(type: pa.DataType) -> bool:

@@ -352,3 +352,40 @@ def test_score_never_overwrites(docsort: Docsort, trained: Trained, tmp_path: Pa
     assert status == 2
     assert "is there already" in err
     assert output.read_text(encoding="utf-8") == "precious"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("change", ["order", "fewer chunks", "more", "more chunks", "columns"])
+def test_score_refuses_an_input_that_changes_meanwhile(
+    docsort: Docsort,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    change: str,
+) -> None:
+    monkeypatch.setattr(score, "CHUNK_ROWS", 4)
+    content = rows(6)
+    changed = {
+        "order": content[::-1],
+        "fewer chunks": content[:4],
+        "more": rows(7),
+        "more chunks": rows(9),
+        "columns": [{"body": row["text"]} for row in content],
+    }[change]
+    source, output = tmp_path / f"in.{kind}", tmp_path / "out.csv"
+    write = FORMATS[kind][0]
+    write(pd.DataFrame(content), source)
+    real = score._score
+
+    def changes_behind_it(*arguments: object) -> None:
+        real(*arguments)  # type: ignore[arg-type]
+        write(pd.DataFrame(changed), source)
+
+    monkeypatch.setattr(score, "_score", changes_behind_it)
+    status, _, err = docsort(
+        "score", "--bundle", trained.bundle, "--input", source, "--output", output
+    )
+    assert status == 2
+    assert f"in.{kind} was changed while it was scored" in err
+    assert os.listdir(tmp_path) == [source.name]
