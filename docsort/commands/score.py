@@ -14,7 +14,7 @@ import pyarrow as pa
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from docsort.commands.prediction_columns import prediction_columns
-from docsort.commands.score_parts import ScoreParts, job_of
+from docsort.commands.score_parts import ScoreParts, job_of, sole_parts
 from docsort.core.disk import full_disk_as_error, put_in_place
 from docsort.core.errors import DataError
 from docsort.core.scorer import Scorer
@@ -29,21 +29,22 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     output = Path(arguments.output)
     row_writer(output)  # an ending that can't be written is refused before anything is scored
-    if output.exists():
-        raise DataError(f"{output} is there already; move it away, or name another --output")
+    _refuse_existing(output)
     source = read_plain(Path(arguments.input))
     source.check_text(arguments.text_column)
-    scorer = Scorer.load(arguments.bundle, arguments.device)
-    job = job_of(source, arguments.text_column, scorer.bundle, CHUNK_ROWS)
-    parts = ScoreParts(output, job)
-    try:
-        _score(source, arguments.text_column, scorer, parts)
-        _join(source, output, parts)
-    except DataError:
-        if source.is_unchanged():
-            raise
-        parts.remove()  # nobody knows which rows the predictions are of
-        raise _changed(source) from None
+    with sole_parts(output) as folder:
+        _refuse_existing(output)  # of a run that has just ended
+        scorer = Scorer.load(arguments.bundle, arguments.device)
+        job = job_of(source, arguments.text_column, scorer.bundle, CHUNK_ROWS)
+        parts = ScoreParts(folder, job)
+        try:
+            _score(source, arguments.text_column, scorer, parts)
+            _join(source, output, parts)
+        except DataError:
+            if source.is_unchanged():
+                raise
+            parts.remove()  # nobody knows which rows the predictions are of
+            raise _changed(source) from None
     print(f"scored  {output}  ({source.num_rows} rows)")
     return 0
 
@@ -59,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text-column", default="text", metavar="NAME")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     return parser
+
+
+def _refuse_existing(output: Path) -> None:
+    if output.exists():
+        raise DataError(f"{output} is there already; move it away, or name another --output")
 
 
 def _score(source: PlainFile, text_column: str, scorer: Scorer, parts: ScoreParts) -> None:

@@ -3,8 +3,11 @@
 Knows nothing about scoring; a part is a numbered Arrow table.
 """
 
+import fcntl
 import json
-import shutil
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +21,8 @@ from docsort.data.plain_files import PlainFile
 
 # To be raised when prediction_columns.py gives other columns.
 COLUMNS_VERSION = 2
+LOCK = ".lock"
+_PARTS = "[0-9]" * 8 + ".parquet"
 
 
 def job_of(source: PlainFile, text_column: str, bundle: Bundle, chunk_rows: int) -> str:
@@ -35,14 +40,52 @@ def job_of(source: PlainFile, text_column: str, bundle: Bundle, chunk_rows: int)
     return json.dumps(job, sort_keys=True)
 
 
-class ScoreParts:
-    """The done chunks of one job. Raises DataError when the folder is another job's."""
+@contextmanager
+def sole_parts(output: Path) -> Iterator[Path]:
+    """Holds the folder of parts, made if need be; at the end it is gone if no part is in it.
 
-    def __init__(self, output: Path, job: str) -> None:
-        self.folder = output.with_name(output.name + ".partial")
-        self.folder.mkdir(parents=True, exist_ok=True)
+    Raises DataError while another run holds it.
+    """
+    folder = output.with_name(output.name + ".partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = _held(folder / LOCK, output)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            if os.listdir(folder) == [LOCK]:
+                (folder / LOCK).unlink()
+        os.close(descriptor)
+        with suppress(OSError):  # parts are in it, or another run has it already
+            folder.rmdir()
+
+
+def _held(lock: Path, output: Path) -> int:
+    # a file's lock and not the folder's: over NFS, only what is open for writing can be locked
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # whoever ends just now removes what it held
+        if os.path.samestat(os.fstat(descriptor), lock.stat()):
+            return descriptor
+    os.close(descriptor)
+    raise DataError(
+        f"another docsort score writes {output}; wait for its end, or name another --output"
+    )
+
+
+class ScoreParts:
+    """The done chunks of one job, in the folder that ``sole_parts`` holds.
+
+    Raises DataError when the folder is another job's.
+    """
+
+    def __init__(self, folder: Path, job: str) -> None:
+        self.folder = folder
         said = self.folder / "job.json"
         if not said.exists():
+            for left in self.folder.glob(_PARTS):  # nobody knows what they are of
+                left.unlink()
             write_whole(said, job)
         elif said.read_text(encoding="utf-8") != job:
             raise DataError(
@@ -60,8 +103,10 @@ class ScoreParts:
         return pq.read_table(self._path(chunk))
 
     def remove(self) -> None:
-        """Once the output is in place."""
-        shutil.rmtree(self.folder)
+        """All but the lock, once the output is in place."""
+        for entry in self.folder.iterdir():
+            if entry.name != LOCK:
+                entry.unlink()
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk:08d}.parquet"

@@ -15,6 +15,7 @@ import pytest
 
 from docsort.commands import score
 from docsort.commands.prediction_columns import prediction_columns
+from docsort.commands.score_parts import sole_parts
 from docsort.core.scorer import Scorer
 from docsort.core.windows import Receipt
 from lightning_modules.checkpoints import scorer_from_checkpoint
@@ -229,6 +230,58 @@ def test_score_does_not_mix_two_jobs(
     status, _, err = docsort(*arguments)
     assert status == 2
     assert "out.csv.partial belongs to another input" in err
+
+
+def test_score_uses_no_parts_of_an_unknown_job(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write_csv(tmp_path / "in.csv", rows(6)), tmp_path / "out.csv"
+    arguments = ("score", "--bundle", trained.bundle, "--input", source, "--output", output)
+    with monkeypatch.context() as patched:
+        patched.setattr(score, "_join", lambda *_: None)
+        docsort(*arguments)
+    (tmp_path / "out.csv.partial" / "job.json").unlink()
+    write_csv(source, rows(6)[::-1])
+    assert docsort(*arguments)[0] == 0
+    scorer = Scorer.load(trained.bundle)
+    expected = [scorer.decide(p.probabilities)[0] for p in scorer.score(TEXTS)]
+    assert len(set(expected)) > 1
+    assert pd.read_csv(output)["predicted"].tolist() == (expected * 2)[::-1]
+    assert sorted(os.listdir(tmp_path)) == ["in.csv", "out.csv"]
+
+
+def test_score_runs_once_at_a_time_for_an_output(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    source, output = write_csv(tmp_path / "in.csv", rows(2)), tmp_path / "out.csv"
+    arguments = ("score", "--bundle", trained.bundle, "--input", source, "--output", output)
+    with sole_parts(output):
+        status, _, err = docsort(*arguments)
+    assert status == 2
+    assert f"another docsort score writes {output}" in err
+    assert docsort("score", "--bundle", "nowhere", *arguments[3:])[0] == 2
+    assert os.listdir(tmp_path) == ["in.csv"]
+    assert docsort(*arguments)[0] == 0
+
+
+def test_score_does_not_replace_what_another_run_has_just_finished(
+    docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = write_csv(tmp_path / "in.csv", rows(2)), tmp_path / "out.csv"
+    real = score.read_plain
+
+    def the_other_ends(path: Path) -> object:
+        output.write_text("the other's", encoding="utf-8")
+        return real(path)
+
+    monkeypatch.setattr(score, "read_plain", the_other_ends)
+    status, _, err = docsort(
+        "score", "--bundle", trained.bundle, "--input", source, "--output", output
+    )
+    assert status == 2
+    assert "is there already" in err
+    assert output.read_text(encoding="utf-8") == "the other's"
+    assert sorted(os.listdir(tmp_path)) == ["in.csv", "out.csv"]
 
 
 def test_score_does_not_mix_two_calibrations(
