@@ -18,6 +18,7 @@ import pyarrow.parquet
 
 from docsort.core.errors import DataError
 from docsort.data.fingerprints import open_plain
+from docsort.data.naming import shortened
 from docsort.data.rows import BATCH_ROWS, is_list
 
 # One row must fit into a block; 16 MiB is some 3,000 pages of text.
@@ -194,6 +195,22 @@ def _parquet(file: Path) -> Iterator[pa.parquet.ParquetFile]:
 
 
 def _parquet_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
+    first = 0
     with _parquet(file) as parquet:
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=names):
+            _check_values(batch, file, first)
             yield pa.Table.from_batches([batch])
+            first += len(batch)
+
+
+def _check_values(batch: pa.RecordBatch, file: Path, first: int) -> None:
+    """Arrow takes any bytes of a parquet for texts until Python wants one."""
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            raise DataError(
+                f"{file}: column {shortened(field.name)} holds what is no "
+                f"{str(field.type)[:40]} in the rows {first} to {first + len(batch) - 1}, 0 being "
+                "the first; texts must be UTF-8."
+            ) from None

@@ -131,6 +131,18 @@ def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
         read_plain(tmp_path / "in.parquet")
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_parquets_texts_that_are_not_utf8_are_refused(tmp_path: Path, nested: bool) -> None:
+    cells = [b"SECRET"] * 10_000 + [b"SECRET \xff"]
+    texts = pa.array(cells, pa.binary()).view(pa.string())
+    if nested:
+        texts = pa.ListArray.from_arrays(range(len(cells) + 1), texts)
+    pq.write_table(pa.table({"id": range(len(cells)), "text": texts}), tmp_path / "in.parquet")
+    with pytest.raises(DataError, match=r"'text' holds .* in the rows 10000 to 10000") as refused:
+        read_plain(tmp_path / "in.parquet")
+    assert "SECRET" not in str(refused.value)
+
+
 def test_a_cut_parquet_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a" * 50] * 500}), tmp_path / "in.parquet")
     content = bytearray((tmp_path / "in.parquet").read_bytes())
@@ -151,5 +163,5 @@ def test_an_errors_columns_are_few_and_short(write: Write) -> None:
 @pytest.mark.parametrize("value", [1, ["a"], {"a": 1}, True])
 def test_texts_that_are_none_are_refused_before_scoring(write: Write, value: object) -> None:
     file = read_plain(Path(write("in.jsonl", lines([{"text": None}, {"text": value}]))))
-    with pytest.raises(DataError, match="'text' holds"):
+    with pytest.raises(DataError, match=r"'text' holds"):
         file.check_text("text")

@@ -66,6 +66,13 @@ def test_single_labels_among_lists_are_lists_of_one(write: Write) -> None:
     assert records(rows) == [(0, "a", ["one"]), (1, "b", ["one", "two"])]
 
 
+def test_texts_of_parquet_that_are_not_utf8(tmp_path: Path) -> None:
+    texts = pa.array([b"a", b"\xff"], pa.binary()).view(pa.string())
+    pa.parquet.write_table(pa.table({"text": texts, "label": ["x", "y"]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"'text' holds .* in the rows 0 to 1"):
+        read_table(tmp_path / "t.parquet", COLUMNS)
+
+
 def test_jsonl_takes_the_lists_that_parquet_takes(write: Write, tmp_path: Path) -> None:
     lines = '{"text":"a","label":["x",null]}\n{"text":"b","label":[null]}\n'
     table = pa.table({"text": ["a", "b"], "label": [["x", None], [None]]})
