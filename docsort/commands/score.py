@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _refuse_existing(output: Path) -> None:
-    if output.exists():
+    if os.path.exists(output):  # Path.exists raises where nobody may look
         raise DataError(f"{output} is there already; move it away, or name another --output")
 
 

@@ -44,11 +44,17 @@ def job_of(source: PlainFile, text_column: str, bundle: Bundle, chunk_rows: int)
 def sole_parts(output: Path) -> Iterator[Path]:
     """Holds the folder of parts, made if need be; at the end it is gone if no part is in it.
 
-    Raises DataError while another run holds it.
+    Raises DataError while another run holds it, or where there can be none.
     """
     folder = output.with_name(output.name + ".partial")
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = _held(folder / LOCK, output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _held(folder / LOCK, output)
+    except OSError as error:
+        raise DataError(
+            f"{output} can't be written: {folder} can't be used ({error.strerror}); name another "
+            "--output"
+        ) from None
     try:
         yield folder
     finally:

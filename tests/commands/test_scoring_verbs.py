@@ -264,6 +264,18 @@ def test_score_runs_once_at_a_time_for_an_output(
     assert docsort(*arguments)[0] == 0
 
 
+@pytest.mark.parametrize("place", ["in.csv/out.csv", "/proc/none/out.csv", "o" * 300 + ".csv"])
+def test_score_refuses_a_place_that_cannot_be_written_before_the_bundle_is_read(
+    docsort: Docsort, tmp_path: Path, place: str
+) -> None:
+    source = write_csv(tmp_path / "in.csv", rows(2))
+    output = tmp_path / place
+    status, _, err = docsort("score", "--bundle", "nowhere", "--input", source, "--output", output)
+    assert status == 2
+    assert f"{output} can't be written" in err
+    assert os.listdir(tmp_path) == ["in.csv"]
+
+
 def test_score_does_not_replace_what_another_run_has_just_finished(
     docsort: Docsort, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
