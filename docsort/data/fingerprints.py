@@ -11,8 +11,8 @@ BLOCK_BYTES = 1 << 20
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked when its name ends in .gz."""
-    if path.suffix == ".gz":
+    """The file's bytes, unpacked when its name ends in .gz or .GZ."""
+    if path.suffix.lower() == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     return path.open("rb")
 

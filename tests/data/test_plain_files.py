@@ -92,6 +92,13 @@ def test_packed_files_are_read_and_written(write: Write, tmp_path: Path, name: s
     assert again.to_pylist() == [{"text": "é\n,", "n": "01"}] * 3
 
 
+def test_a_name_in_capitals_is_packed_too(tmp_path: Path) -> None:
+    (tmp_path / "in.CSV.GZ").write_bytes(gzip.compress(b"text\na\n"))
+    packed = copied(str(tmp_path / "in.CSV.GZ"), tmp_path / "out.JSONL.GZ")
+    [again] = read_plain(packed).chunks(100)
+    assert again.to_pylist() == [{"text": "a"}]
+
+
 def test_cells_of_csv_stay_as_they_are(write: Write, tmp_path: Path) -> None:
     content = 'text,,n\r\n" a ""b""\r\nc",,007\r\nNULL,NA,1e3\r\n'
     target = copied(write("in.csv", "\ufeff" + content), tmp_path / "out.csv")
