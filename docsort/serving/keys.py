@@ -105,10 +105,11 @@ class KeyRing:
 
 
 def _make(file: Path) -> None:
-    """An empty file that all may read, unless there is one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with full_disk_as_error(file), suppress(FileExistsError), file.open("xb") as made:
-        os.fchmod(made.fileno(), 0o644)  # whatever the umask says
+    """An empty file that all may read, unless there is one. Raises ConfigError."""
+    with _unwritable_as_error(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with full_disk_as_error(file), suppress(FileExistsError), file.open("xb") as made:
+            os.fchmod(made.fileno(), 0o644)  # whatever the umask says
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def _is_still(file: Path, stream: BinaryIO) -> bool:
 def _write(file: Path, lines: list[str]) -> None:
     """Whoever could read the file before still can: a server that runs as another user."""
     was = file.stat()
-    with whole_file(file, stat.S_IMODE(was.st_mode)) as stream:
+    with _unwritable_as_error(file), whole_file(file, stat.S_IMODE(was.st_mode)) as stream:
         try:
             os.fchown(stream.fileno(), was.st_uid, was.st_gid)
         except PermissionError as error:
@@ -146,6 +147,17 @@ def _write(file: Path, lines: list[str]) -> None:
                 "as that user, or as root"
             ) from error
         stream.write("".join(f"{line}\n" for line in lines).encode())
+
+
+@contextmanager
+def _unwritable_as_error(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"the API keys {file} cannot be written ({error}); choose another --file, or run this "
+            "as a user who may write there"
+        ) from error
 
 
 def _unreadable(file: Path, error: Exception) -> ConfigError:

@@ -71,6 +71,17 @@ def test_an_owner_that_cannot_be_kept(file: Path, monkeypatch: pytest.MonkeyPatc
     assert os.listdir(file.parent) == [file.name]
 
 
+def test_a_place_that_cannot_be_written(file: Path) -> None:
+    add_key(file, "alice")
+    for place in (file / "keys.txt", Path("/proc/none/keys.txt")):
+        with pytest.raises(ConfigError, match="cannot be written"):
+            add_key(place, "bob")
+    longest = file.with_name("k" * 250)  # leaves no room for the name of what takes its place
+    with pytest.raises(ConfigError, match="cannot be written"):
+        add_key(longest, "bob")
+    assert list(read_keys(file)) == ["alice"]
+
+
 def test_changes_at_once_all_count(file: Path) -> None:
     names = [f"key-{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
