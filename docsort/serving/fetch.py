@@ -11,7 +11,7 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from docsort.core.errors import ArchiveError, ConfigError
 from docsort.core.hashing import file_sha256
@@ -80,7 +80,7 @@ def fetch(
 
 def checked_name(url: str) -> str:
     """The file's name that a URL ends with. Raises ConfigError."""
-    parts = urlsplit(url)
+    parts = _split(url)
     name = parts.path.rpartition("/")[2]
     if parts.scheme not in SCHEMES:
         raise ConfigError(
@@ -98,7 +98,7 @@ def checked_name(url: str) -> str:
 
 def refuse_signed(url: str) -> None:
     """For a URL that stands where others see it. Raises ConfigError if it has a query."""
-    if urlsplit(url).query:
+    if _split(url).query:
         raise ConfigError(
             f"MODEL_URL {redacted(url)} has a query, which may be a signature, and whoever lists "
             "the environment would see it; put the whole URL into the secret model_credentials: "
@@ -107,10 +107,20 @@ def refuse_signed(url: str) -> None:
 
 
 def redacted(url: str) -> str:
-    """A URL without what may be a secret: its user, its password, its query."""
-    parts = urlsplit(url)
+    """A URL without what may be a secret: its user, its password, its query. Raises ConfigError."""
+    parts = _split(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # says what stands before the path, a password too
+        raise ConfigError(
+            "MODEL_URL is no URL: what stands between // and the path is neither a host's name "
+            "nor an address"
+        ) from None
 
 
 def _publish(url: str, sha256: str, target: Path, options: dict[str, Any], max_bytes: int) -> None:

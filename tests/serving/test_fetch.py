@@ -103,6 +103,8 @@ def test_another_archive_is_never_replaced(source: Path, store: Path) -> None:
         "https://host/tiny-1.0.zip",
         "https://host/.tiny.mar",
         "https://user:pa55word@host/tiny-1.0.mar",
+        "https://user:pa55word@[x/tiny-1.0.mar",
+        "https://user:pa55word@ho\N{FULLWIDTH SOLIDUS}st/tiny-1.0.mar",
     ],
 )
 def test_urls_that_are_not_accepted(url: str) -> None:
@@ -233,6 +235,14 @@ def test_from_https_with_a_signed_url_that_is_the_secret(
     for said in (untrusted, finished, unsigned, signed):
         assert "5ecret" not in said.stdout + said.stderr
     assert os.listdir(store) == []
+
+
+def test_what_is_no_url_is_told_in_words(store: Path, tmp_path: Path) -> None:
+    finished = run_verb(store, "https://user:pa55word@[x/a.mar?token=5ecret", tmp_path / "none")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "MODEL_URL is no URL" in finished.stderr
+    assert "pa55word" not in finished.stderr
+    assert "5ecret" not in finished.stderr
 
 
 def test_without_a_url_nothing_is_done(store: Path, tmp_path: Path) -> None:
