@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -21,14 +22,15 @@ class Advice:
     try_next: str
 
 
+Rule = Callable[[RunResults, Findings], Advice | None]
+
+
 def advise(results: RunResults, findings: Findings) -> tuple[Advice, ...]:
     """Hints, the likeliest cause first; empty unless the run is behind its baseline."""
     if not findings.behind_baseline:
         return ()
-    rules: tuple[Callable[[RunResults, Findings], Advice | None], ...] = (
-        _stopped_early,
-        _hardly_learned,
-        _learned_by_heart,
+    rules: tuple[Rule, ...] = (
+        *_about_training(results),
         _few_documents,
         _read_in_part,
         _labels_never_given,
@@ -37,6 +39,23 @@ def advise(results: RunResults, findings: Findings) -> tuple[Advice, ...]:
     )
     found = [advice for rule in rules if (advice := rule(results, findings)) is not None]
     return (*found, _use_the_baseline(findings))
+
+
+def _about_training(results: RunResults) -> tuple[Rule, ...]:
+    """Whoever has diverged needs a lower rate; what came before says nothing against that."""
+    validated = [point.val_loss for point in results.learning if point.val_loss is not None]
+    if validated and not isfinite(validated[-1]):
+        return (_diverged,)
+    return (_stopped_early, _hardly_learned, _learned_by_heart)
+
+
+def _diverged(results: RunResults, findings: Findings) -> Advice:
+    validated = _measured(results, "val_loss")
+    kept = f"; what was kept is from epoch {validated[-1].epoch:g} or before" if validated else ""
+    return Advice(
+        f"Training diverged: in the end the validation loss was no number{kept}.",
+        "Lower model.optimizer.lr, or give trainer.precision=32-true.",
+    )
 
 
 def _stopped_early(results: RunResults, findings: Findings) -> Advice | None:
@@ -158,7 +177,9 @@ def _use_the_baseline(findings: Findings) -> Advice:
 
 
 def _measured(results: RunResults, name: str) -> list[LearningPoint]:
-    return [point for point in results.learning if getattr(point, name) is not None]
+    """The points with a finite figure of that name: 16-mixed skips steps whose loss is none."""
+    figures = ((point, getattr(point, name)) for point in results.learning)
+    return [point for point, figure in figures if figure is not None and isfinite(figure)]
 
 
 def _val_macro_f1(point: LearningPoint) -> float:

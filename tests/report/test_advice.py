@@ -14,6 +14,9 @@ RISING = (
 )
 FLAT = (*RISING, LearningPoint(3, 30, 0.4, 0.6, 0.6))
 HARDLY = tuple(LearningPoint(epoch, epoch, 1.37, 1.37, 0.3) for epoch in (1, 2, 3))
+NAN = float("nan")
+DIVERGED = (*HARDLY, LearningPoint(4, 40, NAN, NAN, 0.31))
+SKIPPED = (*RISING, LearningPoint(2.5, 25, NAN), LearningPoint(3, 30, NAN, 0.6, 0.6))
 BY_HEART = (*FLAT, LearningPoint(4, 40, 0.01, 1.2, 0.58))
 
 
@@ -44,6 +47,22 @@ def test_each_cause_has_its_hint(make_run, fields, said):
     quiet = {"learning": FLAT, "tokens": np.full(300, 9), "tokens_read": np.full(300, 9)}
     assert said not in hints(make_run(ahead=False, **quiet))
     assert said in hints(make_run(ahead=False, **(quiet | fields)))
+
+
+def test_who_has_diverged_is_told_only_to_go_slower(make_run):
+    said = hints(make_run(ahead=False, learning=DIVERGED))
+    assert "Training diverged: in the end the validation loss was no number" in said
+    assert "from epoch 3 or before" in said
+    assert "Lower model.optimizer.lr, or give trainer.precision=32-true." in said
+    for wrong in ("nan", "double", "by heart", "trainer.max_epochs"):
+        assert wrong not in said
+    assert "diverged" in hints(make_run(ahead=False, learning=DIVERGED[-1:]))
+
+
+def test_a_skipped_step_is_no_divergence(make_run):
+    said = hints(make_run(ahead=False, learning=SKIPPED))
+    assert "diverged" not in said
+    assert "nan" not in said
 
 
 def test_labels_never_given_are_named(make_run):
