@@ -158,7 +158,7 @@ def _one_confusion(results: RunResults, findings: Findings) -> Advice | None:
 
 def _within_chance(results: RunResults, findings: Findings) -> Advice | None:
     lead = findings.intervals.lead["macro_f1"]
-    if lead.high < 0:
+    if lead.high < 0 or lead.low > 0:
         return None
     return Advice(
         f"In macro F1 the difference to the baseline lies between {100 * lead.low:+.1f} and "

@@ -93,6 +93,19 @@ def test_a_difference_within_chance_is_called_so(make_run):
     assert "may be chance" not in hints(make_run(ahead=False))
 
 
+def test_a_certain_lead_in_macro_f1_is_not_called_chance(make_run):
+    truth = np.repeat(np.arange(4), (240, 20, 20, 20))
+    common = np.zeros(300, int)  # always the most frequent label: 80 % right
+    balanced = np.where(np.arange(300) < 61, 1 + np.arange(300) % 3, truth)
+    ours, theirs = (softmax(5 * np.eye(4)[answers], axis=1) for answers in (balanced, common))
+    run = make_run(truth=truth, probabilities=ours, baseline_probabilities=theirs)
+    findings = measure(run)
+    assert findings.metrics["accuracy"] < findings.baseline_metrics["accuracy"]
+    assert findings.intervals.lead["macro_f1"].low > 0
+    assert "The linear baseline reaches 80.0% accuracy" in hints(run)
+    assert "may be chance" not in hints(run)
+
+
 def test_the_baseline_itself_is_always_the_last_resort(make_run):
     run = make_run(ahead=False)
     assert "don't need a BERT" in advise(run, measure(run))[-1].try_next
