@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from docsort.report.intervals import wilson
 from docsort.report.metrics import Array, BoolArray, FloatArray
 
 MAX_POINTS = 120  # a curve on a screen shows no more, and the page stays small
@@ -99,15 +99,14 @@ def accuracy_by_length(right: BoolArray, tokens: Array, num_bins: int = 6) -> tu
 
 
 def _length_bin(right: BoolArray, tokens: Array) -> LengthBin:
-    test = binomtest(int(right.sum()), len(right))
-    interval = test.proportion_ci(confidence_level=0.95, method="wilson")
+    interval = wilson(right)
     return LengthBin(
         int(tokens.min()),
         int(tokens.max()),
         len(right),
         float(right.mean()),
-        float(interval.low),
-        float(interval.high),
+        interval.low,
+        interval.high,
     )
 
 

@@ -2,7 +2,8 @@
 
 Bootstrap (Efron 1979): the test documents are drawn again, with replacement, many times. Documents
 with the same truth and the same answers are interchangeable here, so a draw only counts distinct
-outcomes: exact, and quick for 100,000 documents.
+outcomes: exact, and quick for 100,000 documents. Draws from documents that all came out alike do
+not differ; of accuracy, Wilson's interval (1927) then tells more, other figures have none.
 
 Shapes: B draws, K distinct outcomes, C classes.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
 from docsort.core.probabilities import Task
 from docsort.report.metrics import Array, BoolArray, FloatArray, IntArray, as_indicators
@@ -21,7 +23,7 @@ _CELLS_AT_ONCE = 20_000_000  # bounds memory to about 160 MB
 
 @dataclass(frozen=True)
 class Interval:
-    """The middle 95 % of the draws."""
+    """95 %; low is high where the draws have no spread to tell an interval from."""
 
     low: float
     high: float
@@ -29,6 +31,11 @@ class Interval:
     def __post_init__(self) -> None:
         if not self.low <= self.high:
             raise ValueError(f"an interval from {self.low} to {self.high}")
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is any spread."""
+        return self.low < self.high
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,23 @@ def bootstrap(
     lead = {}
     if len(figures) == 2:
         lead = {name: _middle(figures[0][name] - figures[1][name]) for name in figures[0]}
+    metrics = {name: _middle(values) for name, values in figures[0].items()}
+    if not metrics["accuracy"].is_known:
+        right = as_indicators(truth, num_labels, task) == as_indicators(predicted, num_labels, task)
+        metrics["accuracy"] = wilson(right.all(axis=1))
     class_f1_BC = np.concatenate(sampled[0].class_f1)
     return Intervals(
-        {name: _middle(values) for name, values in figures[0].items()},
+        metrics,
         tuple(_middle(class_f1_BC[:, c]) for c in range(num_labels)),
         lead,
     )
+
+
+def wilson(right: BoolArray) -> Interval:
+    """Wilson's 95 % interval of the share that is right, of one document or more."""
+    test = binomtest(int(right.sum()), len(right))
+    interval = test.proportion_ci(confidence_level=0.95, method="wilson")
+    return Interval(float(interval.low), float(interval.high))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class Headline:
         """ahead or behind when the whole lead's interval says so, else level."""
         if self.lead is None:
             return "alone"
+        if not self.lead.is_known:
+            return "level"
         return "ahead" if self.lead.low > 0 else "behind" if self.lead.high < 0 else "level"
 
 

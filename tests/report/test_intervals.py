@@ -49,6 +49,22 @@ def test_multi_label_intervals_hold_their_figure(make_multi_label_run):
         assert interval.low < figure < interval.high
 
 
+@pytest.mark.parametrize(
+    ("num_right", "of", "low", "high"),  # by Wilson's formula, z = 1.96
+    [(8, 8, 0.6756, 1), (0, 8, 0, 0.3244), (1, 1, 0.2065, 1), (2000, 2000, 0.9981, 1)],
+)
+def test_accuracy_without_exception_has_wilsons_interval(num_right, of, low, high):
+    truth = np.arange(of) % 2
+    predicted = np.where(np.arange(of) < num_right, truth, 1 - truth)
+    several = np.eye(2, dtype=bool)
+    for found in (
+        bootstrap(truth, predicted, None, 2, "single_label"),
+        bootstrap(several[truth], several[predicted], None, 2, "multi_label"),
+    ):
+        assert found.metrics["accuracy"].low == pytest.approx(low, abs=1e-4)
+        assert found.metrics["accuracy"].high == pytest.approx(high, abs=1e-4)
+
+
 def test_lead_is_paired_so_equal_systems_differ_by_nothing(make_run):
     predicted = make_run().probabilities.argmax(axis=1)
     lead = bootstrap(make_run().truth, predicted, predicted, 4, "single_label").lead

@@ -149,9 +149,28 @@ def test_a_run_with_nothing_but_scores(make_run):
 def test_a_run_without_a_mistake(make_run):
     truth = np.arange(300) % 4
     run = make_run(truth=truth, probabilities=np.eye(4)[truth])
-    text = Outline(page_of(run)).text
+    text = " ".join(Outline(page_of(run)).text.split())
     assert "every document was answered rightly" in text
-    assert "too few documents for a range" in text
+    assert "Accuracy 100.0% 98.7% to 100.0%" in text
+    assert "too few documents" not in text
+    card = card_of(run, BaseModel("tiny"))
+    assert "| accuracy | 100.0% | 98.7% to 100.0% |" in card
+    assert "| weighted F1 | 100.0% | – |" in card
+
+
+def test_one_document_puts_nobody_ahead(make_run):
+    one = dict.fromkeys(("uncalibrated_probabilities", "tokens", "tokens_read", "rows"))
+    run = make_run(
+        **one,
+        truth=np.array([0]),
+        probabilities=np.eye(4)[[0]],
+        baseline_probabilities=np.eye(4)[[1]],
+        texts=["the only one"],
+    )
+    text = " ".join(Outline(page_of(run)).text.split())
+    assert "Accuracy 100.0% 20.7% to 100.0%" in text
+    assert "no clear difference" in text
+    assert "+100.0 points Macro" in text  # and no range
 
 
 def test_a_label_that_no_test_document_has(make_run):
