@@ -110,7 +110,8 @@ def _few_documents(results: RunResults, findings: Findings) -> Advice | None:
     middle = float(np.median(results.train_counts))
     if middle >= FEW_PER_LABEL:
         return None
-    weakest = sorted(findings.classes, key=lambda row: row.f1)[:3]
+    tested = [row for row in findings.classes if row.support]
+    weakest = sorted(tested, key=lambda row: row.f1)[:3]
     return Advice(
         f"Half of the labels had {middle:.0f} training documents or fewer. With so few, word "
         "counts are hard to beat.",

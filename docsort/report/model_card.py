@@ -51,7 +51,9 @@ def model_card(results: RunResults, findings: Findings, base_model: BaseModel) -
 
 
 def _weak(findings: Findings) -> list[ClassRow]:
-    return [row for row in findings.classes if row.f1 < WEAK_F1 or row.support < FEW_DOCUMENTS]
+    """The weakest first; what was not tested stands before what is only rare."""
+    weak = [row for row in findings.classes if row.f1 < WEAK_F1 or row.support < FEW_DOCUMENTS]
+    return sorted(weak, key=lambda row: row.f1 if row.support else WEAK_F1)
 
 
 def _escaped(value: object) -> str:

@@ -73,6 +73,14 @@ def test_labels_never_given_are_named(make_run):
     assert "1 of 4 labels were never given to a document: label 2." in said
 
 
+def test_a_label_without_a_test_document_is_not_called_weak(make_run):
+    run = make_run(ahead=False)
+    truth = np.where(run.truth == 3, 0, run.truth)
+    said = hints(make_run(ahead=False, truth=truth, train_counts=(9,) * 4))
+    assert "first of the weakest labels: label 0 (F1" in said
+    assert "label 3 (F1" not in said
+
+
 def test_one_large_confusion_is_named(make_run):
     run = make_run(ahead=False)
     truth = run.truth.copy()

@@ -1,8 +1,11 @@
 """The model card says what was measured, and keeps labels from becoming markup."""
 
+import re
+
 import numpy as np
 import pytest
 
+from docsort.report.findings import measure
 from docsort.report.model_card import BaseModel
 from docsort.report.results import LearningPoint
 from tests.report.conftest import card_of, page_of
@@ -55,6 +58,30 @@ def test_limits_follow_from_what_was_measured(make_run):
     assert "read only in part" in behind
     ahead = card_of(make_run(), BASE)
     assert "behind the linear model" not in ahead
+
+
+def test_limits_name_the_weakest_labels(make_run):
+    labels = 14
+    truth = np.arange(300) % (labels - 1)  # none of the last label
+    answers = truth.copy()
+    for label in range(labels - 1):  # the later in the order, the weaker
+        answers[np.flatnonzero(truth == label)[: 9 + label // 2]] = (label + 1) % (labels - 1)
+    scores = 0.01 + 0.86 * np.eye(labels)[answers]
+    run = make_run(num_labels=labels, truth=truth, probabilities=scores)
+    limits = card_of(run, BASE).partition("## Limits")[2]
+    named = [int(label) for label in re.findall(r"^- label (\d+): F1", limits, re.MULTILINE)]
+    assert len(named) == 10
+    f1 = [row.f1 for row in measure(run).classes[: labels - 1]]
+    assert sorted(f1[label] for label in named) == sorted(f1)[:10]
+    assert "- 4 more labels" in limits
+
+
+def test_a_label_without_a_test_document_has_no_figures(make_run):
+    run = make_run()
+    truth = np.where(run.truth == 3, 0, run.truth)
+    card = card_of(make_run(truth=truth, probabilities=np.eye(4)[truth]), BASE)
+    assert "| label 3 | – | – | – | 0 |" in card
+    assert "- label 3: nothing to test on." in card
 
 
 def test_multi_label_card(make_multi_label_run):
