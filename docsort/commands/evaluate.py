@@ -46,9 +46,12 @@ def evaluate(config: Mapping[str, Any]) -> float:
     metrics = split_metrics("test", outcome, scorer.bundle.calibration)
     keep_job_files(config)
     write_predictions(folder / PREDICTIONS, outcome, scorer)
+    fields = outcome.report_fields(scorer.bundle)
+    if config["checkpoint"] is not None:
+        fields["uncalibrated_probabilities"] = None  # they are all there are: nothing was fitted
     results = RunResults(
         title=scorer.bundle.provenance["name"],
-        **outcome.report_fields(scorer.bundle),
+        **fields,
         config=config,
         provenance={
             **report_lines(scorer.bundle.provenance),

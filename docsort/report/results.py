@@ -31,7 +31,7 @@ class RunResults:
     truth: int (D,) class indices, or bool (D, C) for multi_label.
     probabilities: (D, C) in [0, 1], as served: after temperature scaling.
     texts: D documents, indexed only for the few mistakes shown, so a lazy column will do.
-    uncalibrated_probabilities: (D, C), the same at temperature 1.
+    uncalibrated_probabilities: (D, C), the same at temperature 1; None: nothing was calibrated.
     linear_weight: what the linear model's evidence in the scores counts; 0: the encoder alone.
     cascade: which documents the linear model answered alone; None: none of them.
     thresholds, baseline_thresholds: one per label, multi_label only; None means the default.

@@ -35,7 +35,9 @@ def test_evaluate_a_bundle_and_its_checkpoint(
         "evaluate", f"{kind}={what}", f"data.test={trained.test}", f"hydra.run.dir={tmp_path}"
     )
     assert status == 0, err
-    assert (tmp_path / "report.html").is_file()
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("The temperature," in report) is (kind == "bundle")
+    assert ("Nothing was calibrated: a checkpoint" in report) is (kind == "checkpoint")
     scorer = Scorer.load(what) if kind == "bundle" else scorer_from_checkpoint(checkpoint)
     given = pd.read_parquet(tmp_path / "predictions.parquet")
     trained_gave = pd.read_parquet(trained.run / "predictions.parquet")
