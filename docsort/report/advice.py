@@ -1,6 +1,6 @@
 """What to try next when a run loses to its baseline, each hint from something that was measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
@@ -54,7 +54,9 @@ def _diverged(results: RunResults, findings: Findings) -> Advice:
     kept = f"; what was kept is from epoch {validated[-1].epoch:g} or before" if validated else ""
     return Advice(
         f"Training diverged: in the end the validation loss was no number{kept}.",
-        "Lower model.optimizer.lr, or give trainer.precision=32-true.",
+        "Lower model.optimizer.lr."
+        if _is_set(results, "trainer", "precision", "32-true")
+        else "Lower model.optimizer.lr, or give trainer.precision=32-true.",
     )
 
 
@@ -139,8 +141,10 @@ def _labels_never_given(results: RunResults, findings: Findings) -> Advice | Non
     shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
     return Advice(
         f"{len(missing)} of {len(results.labels)} labels were never given to a document: {shown}.",
-        "Let rare labels count as much as common ones (model.class_weights=balanced), or label "
-        "more of them.",
+        "Label more of them."
+        if _is_set(results, "model", "class_weights", "balanced")
+        else "Let rare labels count as much as common ones (model.class_weights=balanced), or "
+        "label more of them.",
     )
 
 
@@ -175,6 +179,12 @@ def _use_the_baseline(findings: Findings) -> Advice:
         f"{100 * baseline['macro_f1']:.1f}% macro F1 at a fraction of the cost.",
         "If nothing above helps, these documents don't need a BERT.",
     )
+
+
+def _is_set(results: RunResults, group: str, name: str, value: object) -> bool:
+    """Whether the run had this setting already, so that it need not be advised."""
+    settings = results.config.get(group)
+    return isinstance(settings, Mapping) and settings.get(name) == value
 
 
 def _measured(results: RunResults, name: str) -> list[LearningPoint]:

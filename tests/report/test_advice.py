@@ -57,6 +57,10 @@ def test_who_has_diverged_is_told_only_to_go_slower(make_run):
     for wrong in ("nan", "double", "by heart", "trainer.max_epochs"):
         assert wrong not in said
     assert "diverged" in hints(make_run(ahead=False, learning=DIVERGED[-1:]))
+    full = {"trainer": {"precision": "32-true"}}
+    said = hints(make_run(ahead=False, learning=DIVERGED, config=full))
+    assert "Lower model.optimizer.lr." in said
+    assert "trainer.precision" not in said
 
 
 def test_a_skipped_step_is_no_divergence(make_run):
@@ -69,8 +73,11 @@ def test_labels_never_given_are_named(make_run):
     probabilities = make_run(ahead=False).probabilities.copy()
     probabilities[:, 2] = 0
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    said = hints(make_run(ahead=False, probabilities=probabilities))
-    assert "1 of 4 labels were never given to a document: label 2." in said
+    for weights, advised in ((None, True), ("balanced", False)):
+        config = {"model": {"class_weights": weights}}
+        said = hints(make_run(ahead=False, probabilities=probabilities, config=config))
+        assert "1 of 4 labels were never given to a document: label 2." in said
+        assert ("model.class_weights=balanced" in said) is advised
 
 
 def test_a_label_without_a_test_document_is_not_called_weak(make_run):
