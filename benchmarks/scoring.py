@@ -87,7 +87,8 @@ def untrained_scorer(path: Path) -> Scorer:
     pretrained = load_pretrained(PRETRAINED)
     manifest = Manifest("single_label", LABELS, WINDOW, overlap=32, max_windows=16)
     classifier = DocumentClassifier(pretrained.encoder, len(LABELS))
-    return write_bundle(path, manifest, classifier, pretrained.tokenizer, ["a golden document"])
+    write_bundle(path, manifest, classifier, pretrained.tokenizer, ["a golden document"])
+    return Scorer.load(path)
 
 
 def plain_model() -> tuple[BertForSequenceClassification, PreTrainedTokenizerBase]:

@@ -116,6 +116,11 @@ class TrainingRun:
         self.is_first_process = self.trainer.is_global_zero
         self._last_step = 0
 
+    @property
+    def device(self) -> str:
+        """Where it trains: cpu, or cuda:N."""
+        return str(self.trainer.strategy.root_device)
+
     def check_resumed(self, manifest: Manifest) -> None:
         """Raises ConfigError when the checkpoint to go on from is of another run."""
         if self._resumed:

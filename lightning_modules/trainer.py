@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from docsort.core.errors import ConfigError
-from docsort.core.shape_cache import limit_shape_cache
+from docsort.core.varying_shapes import expect_varying_shapes
 from lightning_modules.checkpoint_io import WholeCheckpoints
 from lightning_modules.trainer_settings import checked_trainer, resolved_accelerator
 
@@ -34,7 +34,7 @@ def make_trainer(
     settings = checked_trainer(settings)
     if not validates:
         settings["limit_val_batches"] = 0
-    limit_shape_cache()
+    expect_varying_shapes()
     _quiet()
     try:
         return pl.Trainer(

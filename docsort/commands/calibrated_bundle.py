@@ -33,6 +33,7 @@ def calibrate(
     corpus: Corpus,
     linear: LinearModel,
     cascade: Cascade | None,
+    device: str,
 ) -> Calibrated:
     """Fit temperature, mixture and thresholds on val. ``path``: where the bundle will be.
 
@@ -41,7 +42,7 @@ def calibrate(
     """
     # a copy: what is ready to score can't be written any more
     classifier = copy.deepcopy(module.classifier).cpu().eval()
-    scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer).to("cpu")
+    scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer).to(device)
     val = score_split(scorer, corpus.val, "val")
     calibration = Calibration(fit_temperature(val.logits_DC.numpy(), val.truth))
     alone = split_metrics("encoder/val", val, calibration)
@@ -64,15 +65,16 @@ def calibrated_bundle(
     calibration: Calibration,
     linear: LinearModel,
     metrics: Mapping[str, float],
+    device: str,
 ) -> Scorer:
-    """Write the bundle with these metrics in its provenance, and read it back."""
+    """Write the bundle with these metrics in its provenance; read it back, onto ``device``."""
     cascade = calibration.cascade
     manifest = replace(
         module.manifest,
         calibration=calibration,
         provenance={**module.manifest.provenance, "metrics": dict(metrics)},
     )
-    return write_bundle(
+    write_bundle(
         path,
         manifest,
         module.classifier.cpu().eval(),
@@ -80,6 +82,7 @@ def calibrated_bundle(
         golden_texts(corpus, _near_no_threshold(linear, cascade)),
         linear if calibration.uses_linear else None,
     )
+    return Scorer.load(path, device)
 
 
 def _near_no_threshold(linear: LinearModel, cascade: Cascade | None) -> Callable[[str], bool]:

@@ -79,7 +79,7 @@ def train(config: Mapping[str, Any]) -> float:
         return float("nan")
     remove_unfinished(folder)
     bundle = folder / BUNDLE
-    calibrated = calibrate(bundle, module, corpus, look.baseline.model, look.cascade)
+    calibrated = calibrate(bundle, module, corpus, look.baseline.model, look.cascade, run.device)
     if whole:
         del module  # it holds the first Trainer and its optimizer, as large again
         inputs = inputs.learning_from(whole)
@@ -88,7 +88,13 @@ def train(config: Mapping[str, Any]) -> float:
         learned = _Learned(corpus, module, look.baseline, {})
     figures = {**calibrated.metrics, **fitted.metrics, **learned.metrics}
     scorer = calibrated_bundle(
-        bundle, learned.module, corpus, calibrated.calibration, learned.baseline.model, figures
+        bundle,
+        learned.module,
+        corpus,
+        calibrated.calibration,
+        learned.baseline.model,
+        figures,
+        run.device,
     )
     metrics = write_results(
         folder, scorer, learned.corpus, look.audit, learned.baseline, fitted, config

@@ -48,8 +48,8 @@ def write_bundle(
     tokenizer: DocumentTokenizer,
     golden_texts: Sequence[str],
     linear: LinearModel | None = None,
-) -> Scorer:
-    """Write a whole bundle, golden documents included, or nothing; return it read back.
+) -> None:
+    """Write a whole bundle, golden documents included, or nothing.
 
     Raises:
         BundleError: ``path`` is there already.
@@ -60,7 +60,6 @@ def write_bundle(
         scorer = Scorer.load(folder)
         _write_golden(folder / GOLDEN, scorer, golden_texts)
         seal(folder, manifest)
-    return Scorer.load(path)
 
 
 def read_golden(path: str | Path) -> list[GoldenDocument]:
