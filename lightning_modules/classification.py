@@ -5,10 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from pytorch_lightning.plugins.precision import MixedPrecision, Precision
-from pytorch_lightning.utilities import GradClipAlgorithmType
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
@@ -99,28 +96,13 @@ class DocumentClassification(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings.optimizer
-        scaled = self.trainer.scaler is not None
-        optimizer = make_optimizer(self.classifier.named_parameters(), settings, scaled)
+        optimizer = make_optimizer(self.classifier.named_parameters(), settings)
         num_steps = int(self.trainer.estimated_stepping_batches)
         schedule = make_schedule(optimizer, num_steps, settings.warmup_share)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Lightning's own; in bf16 without its refusal of fused optimizers: nothing is scaled."""
-        value, algorithm = gradient_clip_val or 0.0, gradient_clip_algorithm or "norm"
-        plugin = self.trainer.precision_plugin
-        if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
-            Precision.clip_gradients(plugin, optimizer, value, GradClipAlgorithmType(algorithm))
-        else:
-            self.clip_gradients(optimizer, value, algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["docsort"] = model_files(self.manifest, self.classifier, self._tokenizer_files)

@@ -10,29 +10,27 @@ from lightning_modules.settings import OptimizerSettings
 
 
 def make_optimizer(
-    named_parameters: Iterable[tuple[str, torch.nn.Parameter]],
-    settings: OptimizerSettings,
-    scaled: bool = False,
+    named_parameters: Iterable[tuple[str, torch.nn.Parameter]], settings: OptimizerSettings
 ) -> AdamW:
-    """AdamW, fused if it may be, without decay on biases and norms (all tensors of one dimension).
-
-    ``scaled``: the gradients are scaled, as fp16's are. A fused optimizer would unscale them in its
-    step, too late for clipping.
-    """
+    """AdamW, fused, without decay on biases and norms (all tensors of one dimension)."""
     groups: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
     for name, parameter in named_parameters:
         if parameter.requires_grad:
             decay = settings.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((name.startswith("head."), decay), []).append(parameter)
     rates = {False: settings.lr, True: settings.head_lr or settings.lr}
-    return AdamW(
+    optimizer = AdamW(
         [
             {"params": p, "lr": rates[of_head], "weight_decay": decay, "of_head": of_head}
             for (of_head, decay), p in groups.items()
         ],
         lr=settings.lr,
-        fused=None if scaled else True,  # None leaves it to torch: on a GPU a few large kernels
+        fused=True,
     )
+    # it could unscale fp16's gradients in its step, but they are clipped before that; so GradScaler
+    # unscales them, and Lightning doesn't refuse to clip
+    optimizer._step_supports_amp_scaling = False
+    return optimizer
 
 
 def make_schedule(optimizer: AdamW, num_steps: int, warmup_share: float) -> LambdaLR:

@@ -13,11 +13,13 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
 from docsort.core.errors import ConfigError
-from docsort.core.varying_shapes import expect_varying_shapes
+from docsort.core.shape_cache import limit_shape_cache
 from lightning_modules.checkpoint_io import WholeCheckpoints
 from lightning_modules.trainer_settings import checked_trainer, resolved_accelerator
 
 _BF16_PRODUCTS = ("avx512_bf16", "amx_bf16")
+# NVIDIA's first GPUs with bf16 products, Ampere; torch emulates bf16 on older ones
+_BF16_CAPABILITY = (8, 0)
 
 
 def make_trainer(
@@ -34,7 +36,8 @@ def make_trainer(
     settings = checked_trainer(settings)
     if not validates:
         settings["limit_val_batches"] = 0
-    expect_varying_shapes()
+    limit_shape_cache()
+    _avoid_attention_plans()
     _quiet()
     try:
         return pl.Trainer(
@@ -51,11 +54,11 @@ def make_trainer(
 
 
 def with_precision(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Trainer settings with the precision that null means on this machine's CPU."""
+    """Trainer settings with the precision that null means on this machine."""
+    if settings.get("precision", "") is not None:
+        return dict(settings)
     on_cpu = resolved_accelerator(settings.get("accelerator", "auto")) == "cpu"
-    if settings.get("precision", "") is None and on_cpu:
-        return {**settings, "precision": cpu_precision()}
-    return dict(settings)
+    return {**settings, "precision": cpu_precision() if on_cpu else gpu_precision()}
 
 
 def cpu_precision() -> str:
@@ -66,6 +69,23 @@ def cpu_precision() -> str:
     # torch before 2.11 doesn't tell
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16-mixed" if any(capabilities.get(name) for name in _BF16_PRODUCTS) else "32-true"
+
+
+def gpu_precision() -> str:
+    """bf16-mixed where all GPUs multiply in bf16, else 16-mixed."""
+    gpus = range(torch.cuda.device_count())
+    all_do = all(torch.cuda.get_device_capability(gpu) >= _BF16_CAPABILITY for gpu in gpus)
+    return "bf16-mixed" if all_do else "16-mixed"
+
+
+def _avoid_attention_plans() -> None:
+    """Take cuDNN's scaled dot-product attention out of torch's choice, in this whole process.
+
+    It makes an execution plan for every new shape, 0.1 s each, and batches of similar length have
+    ever new shapes. On an H200 torch 2.11 asks it first, in half precision; what is asked next
+    trained 5.4 times as fast (docs/LOG.md, 2026-11-27).
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def _quiet() -> None:

@@ -35,13 +35,15 @@ def calibrate(
     cascade: Cascade | None,
     device: str,
 ) -> Calibrated:
-    """Fit temperature, mixture and thresholds on val. ``path``: where the bundle will be.
+    """Fit temperature, mixture and thresholds on val.
+
+    ``path``: where the bundle will be; ``device``: where val is scored.
 
     The metrics of val are those of the encoder with the linear model's evidence, without a
     cascade, and ``encoder/val`` those of the encoder alone.
     """
     # a copy: what is ready to score can't be written any more
-    classifier = copy.deepcopy(module.classifier).cpu().eval()
+    classifier = copy.deepcopy(module.classifier).eval()
     scorer = Scorer(Bundle(path, module.manifest, {}), classifier, module.tokenizer).to(device)
     val = score_split(scorer, corpus.val, "val")
     calibration = Calibration(fit_temperature(val.logits_DC.numpy(), val.truth))

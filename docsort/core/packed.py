@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from docsort.core.shape_cache import limit_shape_cache
+
 
 class PackedLinear(nn.Module):
     """What ``linear`` gives, in fp32, for inference alone; keeps its bias, not its weights."""
@@ -37,6 +39,7 @@ def pack_linear_layers(model: nn.Module) -> None:
         return
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
+    limit_shape_cache()
     replace_linear_layers(model, PackedLinear)
 
 

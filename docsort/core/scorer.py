@@ -15,7 +15,6 @@ from docsort.core.linear import LinearModel
 from docsort.core.packed import pack_linear_layers
 from docsort.core.probabilities import Task, decide, to_probabilities
 from docsort.core.tokens import DocumentTokenizer
-from docsort.core.varying_shapes import expect_varying_shapes
 from docsort.core.windows import DocumentWindows, Receipt
 
 _PROBE = "document"
@@ -82,7 +81,6 @@ class Scorer:
         Its classifier can't be trained, saved or moved any more.
         """
         check_device(device)
-        expect_varying_shapes()
         self._classifier.to(device)
         if device == "cpu":
             pack_linear_layers(self._classifier.encoder)

@@ -121,8 +121,7 @@ class RayCluster:
         cores = largest_share(cpus, places, self._num_jobs)
         if cores < self._demand.devices:
             raise self._too_many("cores", cpus)
-        # Ray itself names the GPUs that a task may use
-        share = Share(cores // self._demand.devices, None if self._demand.on_gpus else ())
+        share = Share(cores // self._demand.devices)  # Ray itself names the GPUs
         task = ray.remote(num_cpus=cores, num_gpus=gpus, max_retries=0)(run_job)
         return lambda job: task.remote(job, share)
 
@@ -146,7 +145,7 @@ def largest_share(on_each: Sequence[int], places: Sequence[int], num_jobs: int) 
 def _ray() -> Any:
     # no usage report to Ray's makers
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # else Ray warns that it will no longer hide GPUs from tasks without any; a share does that
+    # else Ray warns that it will no longer hide GPUs from tasks without any
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray

@@ -54,7 +54,10 @@ class Share:
 
 
 def share_out(num_jobs: int, demand: Demand, cores: int, gpus: tuple[str, ...]) -> list[Share]:
-    """An equal share for each of ``num_jobs`` runs at a time, none of them used twice.
+    """An equal share for each of ``num_jobs`` runs at a time; no core is in two of them.
+
+    Nor is a GPU, unless there are more runs than GPUs, of one each: a small model leaves most of a
+    large GPU idle (docs/LOG.md, 2026-11-27).
 
     Raises:
         ConfigError: there aren't enough cores or GPUs for so many.
@@ -63,8 +66,15 @@ def share_out(num_jobs: int, demand: Demand, cores: int, gpus: tuple[str, ...]) 
     threads = cores // (num_jobs * demand.devices)
     if threads < 1:
         raise too_many(num_jobs, demand, f"{cores} cores")
-    if not demand.on_gpus:
-        return [Share(threads, gpus=())] * num_jobs
+    if not demand.on_gpus:  # or a run's own overrides say so: Hydra doesn't show them here
+        return [Share(threads)] * num_jobs
+    if not gpus:
+        raise ConfigError(
+            "the runs want GPUs, and this machine has none that torch can use; accepted here: "
+            "trainer=cpu"
+        )
+    if demand.devices == 1 and num_jobs > len(gpus):
+        return [Share(threads, (gpus[at % len(gpus)],)) for at in range(num_jobs)]
     each = len(gpus) // num_jobs
     if each < demand.devices:
         raise too_many(num_jobs, demand, f"{len(gpus)} GPUs")

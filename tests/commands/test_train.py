@@ -16,6 +16,7 @@ from docsort.core.bundle import read_bundle, verify_files
 from docsort.core.golden import check_golden
 from docsort.core.scorer import Scorer
 from lightning_modules.callbacks import Speed
+from lightning_modules.fit import TrainingRun
 from lightning_modules.trainer import cpu_precision
 from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
 from tests.core.test_disk import files_at_most
@@ -60,6 +61,28 @@ def test_predictions_are_the_written_bundles(trained: Trained) -> None:
     assert table["tokens"].tolist() == [prediction.receipt.tokens for prediction in predictions]
     assert table["predicted"].tolist() == [scorer.labels[c] for c in expected.argmax(1)]
     np.testing.assert_allclose(table["score"], expected.max(1), atol=1e-6)
+
+
+def test_val_and_test_are_scored_where_it_trained(
+    docsort: Docsort,
+    trained: Trained,
+    overrides: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a GPU; the golden documents on the CPU all the same."""
+    asked, to = [], Scorer.to
+
+    def asking(scorer: Scorer, device: str) -> Scorer:
+        asked.append(device)
+        return to(scorer, "cpu")
+
+    monkeypatch.setattr(TrainingRun, "device", "cuda:0")
+    monkeypatch.setattr("docsort.core.scorer.check_device", lambda device: None)
+    monkeypatch.setattr(Scorer, "to", asking)
+    data = ["data=csv", f"data.train={trained.train}", f"data.test={trained.test}"]
+    status, _, _ = docsort("train", *data, *overrides, f"hydra.run.dir={tmp_path / 'run'}")
+    assert (status, asked) == (0, ["cuda:0", "cpu", "cuda:0"])
 
 
 def test_metrics_are_those_of_the_predictions(trained: Trained) -> None:

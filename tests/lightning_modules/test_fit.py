@@ -23,7 +23,7 @@ from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from lightning_modules.classification import DocumentClassification
 from lightning_modules.data_module import Batch
 from lightning_modules.settings import OptimizerSettings
-from lightning_modules.trainer import cpu_precision, with_precision
+from lightning_modules.trainer import cpu_precision, make_trainer, with_precision
 from lightning_modules.trainer_settings import check_validated, checked_trainer
 from tests.lightning_modules import conftest
 from tests.lightning_modules.conftest import (
@@ -212,6 +212,27 @@ def test_precision_by_what_the_processor_multiplies_in(
         assert with_precision(own) == own
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ([(7, 5)], "16-mixed"),  # a T4
+        ([(8, 0)], "bf16-mixed"),  # an A100
+        ([(12, 0), (7, 0)], "16-mixed"),  # one of two can't
+    ],
+)
+def test_precision_by_what_the_gpus_multiply_in(
+    monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]], precision: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda gpu: capabilities[gpu])
+    for accelerator in ("gpu", "auto"):
+        settings = {"accelerator": accelerator, "precision": None}
+        assert with_precision(settings) == {**settings, "precision": precision}
+    own = {"accelerator": "gpu", "precision": "bf16-mixed"}
+    assert with_precision(own) == own
+
+
 def test_precision_where_torch_does_not_know_the_processor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -276,6 +297,15 @@ def test_precisions_where_there_is_a_gpu(
     settings = {"accelerator": accelerator, "precision": precision}
     with nullcontext() if fits else pytest.raises(ConfigError, match=rf"precision={precision}"):
         checked_trainer(settings)
+
+
+def test_no_attention_that_makes_plans_for_each_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[bool] = []
+    monkeypatch.setattr(torch.backends.cuda, "enable_cudnn_sdp", said.append)
+    make_trainer({"accelerator": "cpu"}, tmp_path, [], [])
+    assert said == [False]
 
 
 def test_a_run_that_ends_before_its_first_validation(run: Run) -> None:

@@ -1,6 +1,7 @@
 """Which parameters decay, and how the learning rate rises and falls."""
 
 import pytest
+import torch
 from torch import nn
 
 from docsort.core.errors import ConfigError
@@ -28,13 +29,33 @@ def test_no_decay_on_biases_and_norms() -> None:
     }
 
 
-def test_scaled_gradients_are_unscaled_before_the_step() -> None:
-    """Else Lightning refuses to clip them."""
-    settings = OptimizerSettings(lr=1e-3)
-    fused = make_optimizer(model().named_parameters(), settings)
-    scaled = make_optimizer(model().named_parameters(), settings, scaled=True)
-    assert [fused.defaults["fused"], scaled.defaults["fused"]] == [True, None]
-    assert not getattr(scaled, "_step_supports_amp_scaling", False)
+def test_scaled_gradients_are_unscaled_before_they_are_clipped() -> None:
+    """As GradScaler and Lightning do it in fp16: the step is the same as without a scale."""
+    stepped = []
+    for scale in (1.0, 1024.0):
+        torch.manual_seed(1)
+        layers = model()
+        optimizer = make_optimizer(layers.named_parameters(), OptimizerSettings(lr=1e-3))
+        assert optimizer.defaults["fused"]
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        scaler.scale(layers["head"](layers["encoder"](torch.ones(2, 4))).square().sum()).backward()
+        scaler.unscale_(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(layers.parameters(), 0.1)
+        scaler.step(optimizer)
+        stepped.append((norm, layers["head"].weight.detach()))
+    torch.testing.assert_close(stepped[0], stepped[1])
+
+
+def test_a_step_whose_gradients_overflow_is_left_out() -> None:
+    layers = model()
+    before = layers["head"].weight.detach().clone()
+    optimizer = make_optimizer(layers.named_parameters(), OptimizerSettings(lr=1e-3))
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(layers["head"](torch.full((1, 4), float("inf"))).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    torch.testing.assert_close(layers["head"].weight.detach(), before)
+    assert scaler.get_scale() < 2.0**16  # GradScaler's first
 
 
 def test_warm_up_and_decay() -> None:

@@ -12,7 +12,7 @@ from docsort.sweeps.shares import Demand, Share, share_out
 )
 def test_cores_are_never_given_twice(num_jobs: int, devices: int, cores: int, threads: int) -> None:
     shares = share_out(num_jobs, Demand(devices, on_gpus=False), cores, ("0", "1"))
-    assert shares == [Share(threads, gpus=())] * num_jobs
+    assert shares == [Share(threads)] * num_jobs
     assert num_jobs * devices * threads <= cores
 
 
@@ -23,9 +23,16 @@ def test_gpus_are_never_given_twice() -> None:
     assert shares[1].environment()["OMP_NUM_THREADS"] == "2"
 
 
-def test_a_cpu_run_sees_no_gpu() -> None:
-    (share,) = share_out(1, Demand(1, on_gpus=False), 4, ("0",))
-    assert share.environment()["CUDA_VISIBLE_DEVICES"] == ""
+def test_more_runs_than_gpus_take_turns_on_them() -> None:
+    shares = share_out(5, Demand(1, on_gpus=True), 16, ("3", "GPU-5"))
+    assert [share.gpus for share in shares] == [("3",), ("GPU-5",), ("3",), ("GPU-5",), ("3",)]
+    assert {share.threads for share in shares} == {3}
+
+
+def test_gpus_are_left_to_a_run_that_may_ask_for_one_itself() -> None:
+    """As in `docsort train -m trainer=cpu,gpu` and `docsort evaluate -m device=cuda`."""
+    (share,) = share_out(1, Demand(1, on_gpus=False), 4, ())
+    assert "CUDA_VISIBLE_DEVICES" not in share.environment()
 
 
 @pytest.mark.parametrize(
@@ -33,7 +40,8 @@ def test_a_cpu_run_sees_no_gpu() -> None:
     [
         (3, Demand(1, on_gpus=False), "n_jobs=3 .* 2 cores"),
         (2, Demand(2, on_gpus=False), "devices=2 .* 2 cores"),
-        (2, Demand(1, on_gpus=True), "n_jobs=2 .* 1 GPUs"),
+        (2, Demand(2, on_gpus=True), "devices=2 .* 2 cores"),
+        (1, Demand(2, on_gpus=True), "n_jobs=1 .*devices=2 .* 1 GPUs"),
         (0, Demand(1, on_gpus=False), "n_jobs=0 .* whole number from 1"),
         ("two", Demand(1, on_gpus=False), "n_jobs=two"),
     ],
@@ -41,6 +49,11 @@ def test_a_cpu_run_sees_no_gpu() -> None:
 def test_too_many_at_a_time_are_refused(num_jobs: int, demand: Demand, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         share_out(num_jobs, demand, 2, ("0",))
+
+
+def test_no_gpu_at_all() -> None:
+    with pytest.raises(ConfigError, match="none that torch can use; accepted here: trainer=cpu"):
+        share_out(1, Demand(1, on_gpus=True), 2, ())
 
 
 @pytest.mark.parametrize(
