@@ -1,7 +1,12 @@
 """Serve's settings refuse what would fail later."""
 
+import configparser
 import os
 import re
+import shutil
+import subprocess
+import sys
+import textwrap
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -145,6 +150,29 @@ def test_all_cores_are_used_and_none_twice(
     settings = ServeSettings(STORE, RUN_DIR)
     assert (settings.workers, settings.worker_threads) == (workers, threads)
     assert ServeSettings(STORE, RUN_DIR, workers=1).worker_threads == cores
+
+
+def test_the_unit_for_systemd_leaves_the_time_that_an_end_takes(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "serving.md").read_text()
+    lines = re.search(r"    \[Unit\]\n(?:(?: {4}.*)?\n)+", page)
+    assert lines
+    file = tmp_path / "docsort.service"
+    file.write_text(textwrap.dedent(lines[0]))
+    unit = configparser.ConfigParser()
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # letters as they are
+    unit.read(file)
+    service = unit["Service"]
+    program, verb, *words = service["ExecStart"].split()
+    assert (Path(program).name, verb, service["KillMode"]) == ("docsort", "serve", "mixed")
+    options = serve._parser().parse_args(words)
+    assert options.run_dir == Path("/run") / service["RuntimeDirectory"]
+    assert options.store == Path("/var/lib") / service["StateDirectory"]
+    ends_within_s = options.drain_timeout_s + torchserve._END_TIMEOUT_S
+    assert ends_within_s < int(service["TimeoutStopSec"])
+    if verify := shutil.which("systemd-analyze"):  # names what systemd does not know
+        file.write_text(file.read_text().replace(program, sys.executable))
+        said = subprocess.run([verify, "verify", file], capture_output=True, text=True, check=False)
+        assert file.name not in said.stdout + said.stderr
 
 
 @pytest.mark.parametrize("page", ["serving.md", "threat-model.md"])
