@@ -18,6 +18,7 @@ import numpy as np
 
 from docsort.core.answer_cache import SIZE_VARIABLE
 from docsort.core.errors import ServingError
+from docsort.core.threads import THREAD_VARIABLES
 from docsort.core.workload import TIMEOUT_VARIABLE
 from docsort.serving.child import Child
 from docsort.serving.mar import ArchiveInfo
@@ -97,8 +98,7 @@ def worker_environment(
         "TEMP": str(temporary),
         "PYTHONNOUSERSITE": "1",
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(settings.worker_threads),
-        "MKL_NUM_THREADS": str(settings.worker_threads),
+        **dict.fromkeys(THREAD_VARIABLES, str(settings.worker_threads)),
         TIMEOUT_VARIABLE: str(settings.response_timeout_s),
         SIZE_VARIABLE: str(settings.answer_cache),
         # Threads that spin between passes take the cores from Java, Nginx and other workers.

@@ -8,15 +8,7 @@ from typing import Any
 import joblib
 
 from docsort.core.errors import ConfigError
-
-# what torch, BLAS, tokenizers and scikit-learn's joblib read when a process starts
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-    "LOKY_MAX_CPU_COUNT",
-)
+from docsort.core.threads import THREAD_VARIABLES
 
 
 @dataclass(frozen=True)

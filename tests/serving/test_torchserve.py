@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -209,6 +211,22 @@ def test_workers_see_none_of_the_users_torchserve_settings(tmp_path: Path) -> No
     seen = worker_environment(before, ServeSettings(tmp_path, tmp_path, threads=2), tmp_path)
     assert seen["OMP_NUM_THREADS"] == "2"
     assert not {"TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION"} & set(seen)
+
+
+def test_a_workers_tokenizer_starts_its_share_of_threads(tmp_path: Path) -> None:
+    threads = 2 * (os.cpu_count() or 1)  # not what it starts by itself
+    settings = ServeSettings(tmp_path, tmp_path, threads=threads)
+    script = """if True:
+        from os import listdir
+        from tokenizers import Tokenizer, models
+        tokenizer = Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
+        before = len(listdir("/proc/self/task"))
+        tokenizer.encode_batch(["a text"])
+        print(len(listdir("/proc/self/task")) - before)
+    """
+    environment = worker_environment(os.environ, settings, tmp_path)
+    said = subprocess.check_output([sys.executable, "-c", script], env=environment, text=True)
+    assert int(said) == threads
 
 
 class Answering:
