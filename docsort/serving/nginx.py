@@ -1,5 +1,6 @@
 """Nginx's part: its configuration, its start, its reload, its end. Knows nothing of TorchServe."""
 
+import ipaddress
 import os
 import pwd
 import re
@@ -61,8 +62,8 @@ def write_config(
         run_dir=run_dir,
         errors=errors,
         page_policy=page_policy(render_page()),
-        listen=socket_address(settings.host, settings.port),
-        metrics_listen=socket_address(settings.metrics_host, settings.metrics_port),
+        listen=_listen(settings.host, settings.port),
+        metrics_listen=_listen(settings.metrics_host, settings.metrics_port),
         tls=settings.tls_certificate is not None,
         access_log=access_log(settings, run_dir),
         user=pwd.getpwuid(0).pw_name if os.geteuid() == 0 else None,
@@ -92,6 +93,12 @@ def put_back(run_dir: RunDir) -> Iterator[None]:
                 if config.read_bytes() != before:
                     write_whole(config, before, _GROUP_MAY_READ)
         raise
+
+
+def _listen(host: str, port: int) -> str:
+    """For all addresses, written as ``::``, those of IPv4 too, which Nginx would leave out."""
+    every = ipaddress.ip_address(host) == ipaddress.IPv6Address("::")
+    return socket_address(host, port) + (" ipv6only=off" if every else "")
 
 
 def _copy_tls(certificate: Path, key: Path, run_dir: RunDir) -> None:

@@ -6,10 +6,12 @@ import re
 import stat
 from pathlib import Path
 
+import httpx
 import pytest
 
 from docsort.core.errors import ServingError
 from docsort.serving.error_pages import error_pages
+from docsort.serving.front import Front
 from docsort.serving.nginx import Share, check_config, write_config
 from docsort.serving.programs import find_nginx
 from docsort.serving.run_dir import RunDir
@@ -24,13 +26,29 @@ def run_dir(tmp_path: Path) -> RunDir:
     return run_dir
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
 def test_accepted_by_nginx(run_dir: RunDir, host: str) -> None:
     settings = ServeSettings(Path("store"), run_dir.path, host, free_port())
     shares = [Share("tiny", "2.0", 10), Share("a-b.c", "1", 1)]
     write_config(settings, run_dir, "t0ken", shares)
     check_config(find_nginx(), run_dir)
     assert run_dir.nginx_log.read_text() == ""
+
+
+def test_all_addresses_are_those_of_ipv4_too(run_dir: RunDir) -> None:
+    host, port, metrics_port = "::", free_port(), free_port()
+    settings = ServeSettings(
+        Path("store"), run_dir.path, host, port, metrics_host=host, metrics_port=metrics_port
+    )
+    front = Front(find_nginx(), settings, run_dir, print)
+    try:
+        front.apply([], "t0ken")
+        assert settings.url == f"http://127.0.0.1:{port}"
+        for at in ("127.0.0.1", "[::1]"):
+            assert httpx.get(f"http://{at}:{port}/livez").status_code == 200
+            assert httpx.get(f"http://{at}:{metrics_port}/").status_code == 404
+    finally:
+        front.end()
 
 
 def test_the_token_is_readable_by_nginx_alone(run_dir: RunDir) -> None:
