@@ -154,15 +154,19 @@ class DocsortHandler:
         try:
             results: Sequence[_Out | RequestError] = step(inputs)
         except Exception as error:
-            if len(inputs) > 1:
-                for one in inputs:
-                    if deadline.left_s <= 0:
-                        return
-                    yield from self._together_or_alone(step, [one], deadline)
+            kind = type(error).__name__  # its message may hold text
+        else:
+            yield from results
+            return
+        # Not in the block: the error's traceback keeps all that the failed step had in memory.
+        if len(inputs) == 1:
+            _LOG.error("scoring failed: %s", kind)
+            yield _internal_error()
+            return
+        for one in inputs:
+            if deadline.left_s <= 0:
                 return
-            _LOG.error("scoring failed: %s", type(error).__name__)  # its message may hold text
-            results = [_internal_error()]
-        yield from results
+            yield from self._together_or_alone(step, [one], deadline)
 
     def _end_if_broken(self) -> None:
         """End this worker if it fails on everything, as after an error of CUDA.

@@ -1,9 +1,13 @@
 """What a worker does that fails on a document, or on every one."""
 
+import weakref
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from docsort.core.classifier import DocumentClassifier
+from docsort.core.scorer import DocumentRead, Prediction, Scorer
 from docsort.core.windows import DocumentWindows
 from handlers import docsort_handler
 from handlers.docsort_handler import MAX_FAILED_PROBES, DocsortHandler
@@ -57,6 +61,27 @@ def test_a_worker_that_is_well_again_stays(
         with pytest.MonkeyPatch.context() as patch:
             counting(patch, lambda documents: "poison" in documents)
             assert ask(handler, (PLAIN, document))[0][0] == (500 if document == b"poison" else 200)
+
+
+def test_documents_are_tried_alone_once_what_failed_on_all_is_out_of_memory(
+    handler: DocsortHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict = Scorer.predict
+    computed: list[weakref.ref[torch.Tensor]] = []
+    held: list[bool] = []
+
+    def too_much_for_two(scorer: Scorer, documents: Sequence[DocumentRead]) -> list[Prediction]:
+        if len(documents) > 1:
+            activations = torch.zeros(1)
+            computed.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        held.extend(one() is not None for one in computed)
+        return predict(scorer, documents)
+
+    monkeypatch.setattr(Scorer, "predict", too_much_for_two)
+    answers = ask(handler, (PLAIN, b"the bank"), (PLAIN, b"a player"))
+    assert [status for status, _ in answers] == [200, 200]
+    assert held == [False, False]
 
 
 def test_a_document_that_the_model_fails_on_ends_no_worker(
