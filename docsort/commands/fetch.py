@@ -16,7 +16,10 @@ _CREDENTIALS = Path("/run/secrets/model_credentials")
 def main(argv: list[str]) -> int:
     """Fetch what MODEL_URL names; nothing where it is empty. Raises DocsortError."""
     options = _parser().parse_args(argv)
-    credentials = read_credentials(options.credentials)
+    # Compose mounts a file in any case, with the mode that it has in the clone; where nobody named
+    # one, it says so by an empty word.
+    has_credentials = os.environ.get("MODEL_CREDENTIALS") != ""
+    credentials = read_credentials(options.credentials) if has_credentials else {}
     # a signed URL is a secret as a whole
     url = str(credentials.pop("url", ""))
     if not url:
@@ -35,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="docsort fetch",
         description="Fetch an archive into the store: MODEL_URL (file, https or s3) names it, and "
-        "MODEL_SHA256 what it must be. Nothing is done where MODEL_URL is empty.",
+        "MODEL_SHA256 what it must be. Nothing is done where MODEL_URL is empty, and no "
+        "credentials are read where MODEL_CREDENTIALS is there and empty.",
     )
     parser.add_argument(
         "--store",

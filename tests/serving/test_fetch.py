@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
 from docsort.core.errors import ArchiveError, ConfigError
@@ -248,3 +249,24 @@ def test_what_is_no_url_is_told_in_words(store: Path, tmp_path: Path) -> None:
 def test_without_a_url_nothing_is_done(store: Path, tmp_path: Path) -> None:
     finished = run_verb(store, "", tmp_path / "none")
     assert (finished.returncode, finished.stdout) == (0, "no MODEL_URL: nothing to fetch\n")
+
+
+def test_credentials_that_nobody_named_are_not_read(
+    source: Path, store: Path, tmp_path: Path
+) -> None:
+    """As compose mounts them, of a clone under a umask that hides them."""
+    hidden = tmp_path / "hidden.json"
+    hidden.mkdir()  # root may read any file
+    assert run_verb(store, "", hidden).returncode == 2
+    assert run_verb(store, "", hidden, MODEL_CREDENTIALS="s3.json").returncode == 2
+    nothing = run_verb(store, "", hidden, MODEL_CREDENTIALS="")
+    assert (nothing.returncode, nothing.stdout) == (0, "no MODEL_URL: nothing to fetch\n")
+    assert run_verb(store, source.as_uri(), hidden, MODEL_CREDENTIALS="").returncode == 0
+    assert os.listdir(store) == [source.name]
+
+
+def test_compose_says_whether_credentials_were_named() -> None:
+    compose = yaml.safe_load((Path(__file__).parents[2] / "docker" / "compose.yaml").read_text())
+    assert compose["services"]["fetch"]["environment"]["MODEL_CREDENTIALS"] == (
+        "${MODEL_CREDENTIALS:-}"
+    )
