@@ -18,8 +18,14 @@ from lightning_modules.data_module import DocumentDataModule
 _HIDDEN_BYTES, _ATTENTION_BYTES = 75, 12
 # fp32: weights, gradients, and AdamW's two moments
 _PARAMETER_BYTES = 16
-# torch's allocator for the CPU raises a plain RuntimeError
-_CPU_MESSAGES = ("not enough memory", "can't allocate memory")
+# What has no error of its own: torch's allocator for the CPU, and what CUDA and cuBLAS allocate
+# beside torch's.
+_MESSAGES = (
+    "not enough memory",
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 
 
 @contextmanager
@@ -40,7 +46,7 @@ def out_of_memory_as_error(batch_size: int) -> Iterator[None]:
 def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return any(message in str(error) for message in _CPU_MESSAGES)
+    return any(message in str(error) for message in _MESSAGES)
 
 
 class StepMemory(pl.Callback):

@@ -129,7 +129,16 @@ def test_what_was_worse_before_a_run_is_resumed_counts(
     assert len(again.learning_curve) == validations
 
 
-@pytest.mark.parametrize("error", ["real", MemoryError(), torch.OutOfMemoryError("CUDA")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "real",
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA"),
+        RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
 def test_out_of_memory_names_the_settings_to_lower(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: str | Exception
 ) -> None:
