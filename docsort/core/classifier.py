@@ -3,6 +3,7 @@
 Shapes: D documents, W windows, T tokens, H hidden, E evidence, C classes.
 """
 
+from contextlib import suppress
 from functools import partial
 
 import torch
@@ -56,17 +57,34 @@ class DocumentClassifier(nn.Module):
         return logits_DC
 
     def embed(self, windows: DocumentWindows) -> torch.Tensor:
-        """fp32 vectors (D, H) of the documents, in their order."""
+        """fp32 vectors (D, H) of the documents, in their order.
+
+        Without gradients, a pass that a GPU has no memory for is made in parts. Raises
+        torch.OutOfMemoryError where that has none for a single window.
+        """
         device = self.head.weight.device
         lengths = [len(ids) for ids in windows.token_ids]
         passes = cut_passes(lengths, PASS_COST[device.type], MAX_TOKENS[device.type])
         encode = self._encode
         kept = self.max_kept_tokens
-        if kept is not None and torch.is_grad_enabled() and sum(lengths) > kept:
+        if not torch.is_grad_enabled():
+            encode = self._encode_as_fits
+        elif kept is not None and sum(lengths) > kept:
             encode = partial(checkpoint, encode, use_reentrant=False)
         evidence_WE = torch.cat([encode(windows, members) for members in passes])
         document_W = torch.tensor([windows.documents[w] for members in passes for w in members])
         return self.pooling.combine(evidence_WE, document_W.to(device), windows.num_documents)
+
+    def _encode_as_fits(self, windows: DocumentWindows, members: list[int]) -> torch.Tensor:
+        """As ``_encode``, in two halves wherever the memory has no room for all at once."""
+        if len(members) == 1:
+            return self._encode(windows, members)
+        with suppress(torch.OutOfMemoryError):
+            return self._encode(windows, members)
+        # not in a block that handles the error, whose traceback holds what the pass had in memory
+        middle = len(members) // 2
+        halves = (members[:middle], members[middle:])
+        return torch.cat([self._encode_as_fits(windows, half) for half in halves])
 
     def _encode(self, windows: DocumentWindows, members: list[int]) -> torch.Tensor:
         """Evidence (W, E) of some of the windows, in one pass padded to the longest of them."""

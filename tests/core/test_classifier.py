@@ -1,6 +1,8 @@
 """Logits in fp32, whatever the encoder multiplies in; gradients within a bounded memory."""
 
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +26,43 @@ def test_the_head_is_left_out_of_autocast(tiny_bert: Path, dtype: torch.dtype) -
             vectors_DH, logits_DC = model.embed(windows), model(windows)
         assert not torch.equal(vectors_DH, model.embed(windows))  # the encoder is in it
         torch.testing.assert_close(logits_DC, model.head(vectors_DH), rtol=0, atol=0)
+
+
+def test_what_has_no_room_in_memory_goes_through_the_encoder_in_parts(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = DocumentClassifier(load_pretrained(str(tiny_bert)).encoder, num_labels=3).eval()
+    windows = DocumentWindows.of([[7, 8, 9], list(range(5, 16)), [11] * 5], PLAN)
+    forward = model.encoder.forward
+    sizes: list[int] = []
+    held: list[bool] = []
+    computed: list[weakref.ref[torch.Tensor]] = []
+    room = len(windows.token_ids)
+
+    def encode(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        sizes.append(len(input_ids))
+        held.extend(one() is not None for one in computed)
+        if len(input_ids) > room:
+            activations = torch.zeros(1)
+            computed.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(input_ids=input_ids, attention_mask=attention_mask)
+
+    monkeypatch.setattr(model.encoder, "forward", encode)
+    with torch.inference_mode():
+        whole = model(windows)
+        assert sizes == [5]
+        room = 2
+        torch.testing.assert_close(model(windows), whole, rtol=0, atol=1e-6)
+        assert sizes == [5, 5, 2, 3, 1, 2]
+        assert not any(held)  # what failed is out of memory before the next try
+        room = 0
+        with pytest.raises(torch.OutOfMemoryError):
+            model(windows)
+        assert sizes[6:] == [5, 2, 1]
+    with pytest.raises(torch.OutOfMemoryError):  # whose backward pass would want as much again
+        model(windows)
+    assert sizes[9:] == [5]
 
 
 @pytest.mark.parametrize("autocast", [False, True])
