@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,20 @@ def _num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def _num_gpus(devices: Path = Path("/dev")) -> int:
+    """NVIDIA's GPUs that workers will use, found without torch, whose import takes seconds."""
+    if version("torch").endswith("+cpu"):
+        return 0
+    there = len(list(devices.glob("nvidia[0-9]*")))
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is None:
+        return there
+    return min(there, sum(name not in ("", "-1") for name in given.split(",")))
+
+
 def _default_workers() -> int:
-    return min(_num_cores(), MAX_DEFAULT_WORKERS)
+    """TorchServe gives each worker one GPU, in turn: two on one would each hold all in it."""
+    return _num_gpus() or min(_num_cores(), MAX_DEFAULT_WORKERS)
 
 
 def _setting(default: Any, effect: str) -> Any:
@@ -76,7 +89,9 @@ class ServeSettings:
     )
     workers: int = field(
         default_factory=_default_workers,
-        metadata=_option("processes a version; one a core unless given, 4 at most", int),
+        metadata=_option(
+            "processes a version; unless given one a GPU, or without one a core, 4 at most", int
+        ),
     )
     threads: int = _setting(0, "threads a worker; 0: as many as the workers leave of the cores")
     batch_size: int = _setting(4, "requests that a worker scores together, at most")

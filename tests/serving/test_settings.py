@@ -16,6 +16,7 @@ import yaml
 
 from docsort.commands import serve
 from docsort.core.errors import ConfigError
+from docsort.serving import settings as settings_module
 from docsort.serving import torchserve
 from docsort.serving.settings import (
     DEFAULT_PORT,
@@ -147,6 +148,7 @@ def test_all_cores_are_used_and_none_twice(
     monkeypatch: pytest.MonkeyPatch, cores: int, workers: int, threads: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(settings_module, "_num_gpus", lambda: 0)
     settings = ServeSettings(STORE, RUN_DIR)
     assert (settings.workers, settings.worker_threads) == (workers, threads)
     assert ServeSettings(STORE, RUN_DIR, workers=1).worker_threads == cores
@@ -173,6 +175,34 @@ def test_the_unit_for_systemd_leaves_the_time_that_an_end_takes(tmp_path: Path) 
         file.write_text(file.read_text().replace(program, sys.executable))
         said = subprocess.run([verify, "verify", file], capture_output=True, text=True, check=False)
         assert file.name not in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(
+    ("torch", "visible", "gpus"),
+    [
+        ("2.13.0", None, 3),
+        ("2.13.0+cu128", "1", 1),
+        ("2.13.0", "GPU-a,GPU-b", 2),
+        ("2.13.0", "0,1,2,3", 3),
+        ("2.13.0", "", 0),
+        ("2.13.0", "-1", 0),
+        ("2.13.0+cpu", None, 0),
+    ],
+)
+def test_a_worker_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch: str, visible: str | None, gpus: int
+) -> None:
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(settings_module, "version", {"torch": torch}.__getitem__)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = settings_module._num_gpus(tmp_path)
+    assert found == gpus
+    monkeypatch.setattr(settings_module, "_num_gpus", lambda: found)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    assert ServeSettings(STORE, RUN_DIR).workers == (gpus or 4)
 
 
 @pytest.mark.parametrize("page", ["serving.md", "threat-model.md"])
