@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from docsort.core.bundle import MANIFEST, Bundle
-from docsort.core.disk import whole_file, write_whole
+from docsort.core.disk import is_still, whole_file, write_whole
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
 from docsort.data.plain_files import PlainFile
@@ -69,10 +69,9 @@ def sole_parts(output: Path) -> Iterator[Path]:
 def _held(lock: Path, output: Path) -> int:
     # a file's lock and not the folder's: over NFS, only what is open for writing can be locked
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    with suppress(BlockingIOError, FileNotFoundError):
+    with suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # whoever ends just now removes what it held
-        if os.path.samestat(os.fstat(descriptor), lock.stat()):
+        if is_still(lock, descriptor):  # whoever ends just now removes what it held
             return descriptor
     os.close(descriptor)
     raise DataError(

@@ -63,6 +63,17 @@ def remove_partials(path: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+def is_still(path: Path, descriptor: int) -> bool:
+    """Whether an open file is the one that stands at ``path``: whose lock counts, then.
+
+    Its last holder may have removed it, or put another in its place, before the lock was ours.
+    """
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def write_whole(path: Path, content: str | bytes, mode: int | None = None) -> None:
     """``whole_file`` for content that is at hand. Raises StorageError."""
     with whole_file(path, mode) as stream:

@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from docsort.core.disk import full_disk_as_error, whole_file
+from docsort.core.disk import full_disk_as_error, is_still, whole_file
 from docsort.core.errors import ConfigError
 from docsort.serving.mar import NAME, NAME_RULE
 
@@ -114,7 +113,10 @@ def _make(file: Path) -> None:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Let nobody else change the file while the block runs. Raises ConfigError."""
+    """Let nobody else change the file while the block runs. Raises ConfigError.
+
+    Each change puts another file in its place.
+    """
     while True:
         try:
             stream = file.open("rb")
@@ -122,17 +124,9 @@ def _locked(file: Path) -> Iterator[None]:
             raise _unreadable(file, error) from error
         with stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            if _is_still(file, stream):
+            if is_still(file, stream.fileno()):
                 yield
                 return
-
-
-def _is_still(file: Path, stream: BinaryIO) -> bool:
-    """Whether it is what was opened: each change puts another file in its place."""
-    try:
-        return os.path.samestat(os.fstat(stream.fileno()), file.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _write(file: Path, lines: list[str]) -> None:

@@ -11,10 +11,11 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from docsort.core.disk import is_still
 from docsort.core.errors import ServingError
 from docsort.serving.programs import check_socket_path
 
@@ -164,7 +165,6 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
     Raises:
         ServingError: it is another's, is in use, or holds files that no supervisor made.
     """
-    _make(path)
     lock = _locked(path)
     try:
         _clear(path)
@@ -183,7 +183,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
             run_dir.clear_torchserve()
             _remove(run_dir.tls_key)
             if not keep:
-                shutil.rmtree(path, ignore_errors=True)
+                _remove_whole(path)
     finally:
         os.close(lock)
 
@@ -209,20 +209,43 @@ def _make(path: Path) -> None:
 
 
 def _locked(path: Path) -> int:
-    lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    while (lock := _try_to_lock(path)) is None:
+        # A killed supervisor's TorchServe takes a moment to end.
+        if time.monotonic() > deadline:
+            raise ServingError(
+                f"another docsort serves from --run-dir {path}; stop it or choose another"
+            )
+        time.sleep(0.1)
+    return lock
+
+
+def _try_to_lock(path: Path) -> int | None:
+    """Make the directory unless it is there, and lock it; None while another has it.
+
+    Whoever has it may remove it at any moment of this.
+    """
+    file = path / _LOCK
+    try:
+        _make(path)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_still(file, lock):
             return lock
-        except BlockingIOError as error:
-            # A killed supervisor's TorchServe takes a moment to end.
-            if time.monotonic() > deadline:
-                os.close(lock)
-                raise ServingError(
-                    f"another docsort serves from --run-dir {path}; stop it or choose another"
-                ) from error
-            time.sleep(0.1)
+    os.close(lock)
+    return None
+
+
+def _remove_whole(path: Path) -> None:
+    """The lock last, which tells those who wait for it that the rest is ours."""
+    with suppress(OSError):
+        for entry in path.iterdir():
+            if entry.name != _LOCK:
+                _remove(entry)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _clear(path: Path) -> None:

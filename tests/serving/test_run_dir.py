@@ -1,6 +1,8 @@
 """The run directory: its owner's alone, cleared of what a crash left, never of a user's files."""
 
+import fcntl
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -75,6 +77,39 @@ def test_another_supervisors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         held_run_dir(tmp_path / "run", keep=False),
     ):
         pytest.fail("entered twice")
+
+
+def test_one_that_its_last_holder_removes_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock_now = tmp_path / "run", fcntl.flock
+
+    def lock_once_it_is_gone(lock: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock_now)
+        shutil.rmtree(path)
+        lock_now(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", lock_once_it_is_gone)
+    with held_run_dir(path, keep=False) as run_dir:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert os.path.samestat(os.fstat(run_dir.lock), (path / "docsort.lock").stat())
+
+
+def test_its_lock_is_removed_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever starts meanwhile would take it for a folder of a user's files."""
+    path, remove = tmp_path / "run", shutil.rmtree
+    left: list[str] = []
+
+    def remove_and_look(place: Path, ignore_errors: bool) -> None:
+        if place == path:
+            left.extend(os.listdir(path))
+        remove(place, ignore_errors)
+
+    with held_run_dir(path, keep=False) as run_dir:
+        (run_dir.path / "torchserve.log").write_text("said")
+        monkeypatch.setattr(shutil, "rmtree", remove_and_look)
+    assert left == ["docsort.lock"]
+    assert not path.exists()
 
 
 def test_a_link_or_a_file_in_its_place(tmp_path: Path) -> None:
