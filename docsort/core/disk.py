@@ -82,7 +82,7 @@ def write_whole(path: Path, content: str | bytes, mode: int | None = None) -> No
 
 def write_if_changed(path: Path, content: str) -> None:
     """The same, but for a file that says so already: a full disk takes no second copy of it."""
-    if not path.exists() or path.read_text(encoding="utf-8") != content:
+    if not path.exists() or path.read_bytes() != content.encode():
         write_whole(path, content, 0o644)
 
 

@@ -175,8 +175,13 @@ class Rollout:
         return self._wanted
 
     def remember(self) -> None:
-        """Write down what is wanted. Raises ServingError."""
-        self.file.write(self._wanted)
+        """Write down what is wanted, unless it stands there. Raises ServingError or StorageError.
+
+        Not where that failed before: ``follow_canaries`` tries again, and ends no server.
+        """
+        with self._changing:
+            if not self._unwritten:
+                self.file.write(self._wanted)
 
     def list(self) -> list[dict[str, Any]]:
         """What is wanted and how it fares, a version each."""

@@ -162,7 +162,7 @@ class Session:
         self.front.apply([], api.inference_token)
         watch = self._watched(partial(self.rollout.begin, api))
         if self.asked.remembers:
-            self.rollout.remember()
+            self._watched(self.rollout.remember)  # it waits while an operator changes something
         self.run_dir.open_gate.touch()
         watch.restore()
         on_ready()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from docsort.core.disk import write_whole
+from docsort.core.disk import write_if_changed
 from docsort.core.errors import ServingError
 from docsort.serving.mar import ArchiveInfo, read_archive
 from docsort.serving.store import archives_in, clear_staging, newest_of_each
@@ -167,10 +167,10 @@ def read_wanted(store: Path) -> tuple[WantedModel, ...]:
 
 
 def write_wanted(store: Path, wanted: Sequence[WantedModel]) -> None:
-    """Replace the store's wanted state, whole or not at all."""
+    """Replace the store's wanted state, whole or not at all; one that stands there stays."""
     models = {model.name: _content_of(model) for model in wanted}
     content = {"schema_version": _SCHEMA_VERSION, "models": models}
-    write_whole(store / WANTED, json.dumps(content, indent=2) + "\n", 0o644)
+    write_if_changed(store / WANTED, json.dumps(content, indent=2) + "\n")
 
 
 def _content_of(model: WantedModel) -> dict[str, Any]:

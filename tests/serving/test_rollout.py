@@ -26,8 +26,9 @@ from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.torchserve import TorchServeApi
 from docsort.serving.versions import WantedModel
-from docsort.serving.wanted import find_wanted, read_wanted
+from docsort.serving.wanted import WANTED, find_wanted, read_wanted
 from docsort.serving.watch import Watch
+from tests.core.test_disk import files_at_most
 from tests.serving.test_mar import rewrite
 
 
@@ -214,6 +215,38 @@ def test_a_canary_is_withdrawn_though_the_disk_is_full(
     monkeypatch.setattr(scene.rollout.file, "write", write)
     scene.rollout.follow_canaries()
     assert not scene.is_shared()
+
+
+def test_what_is_written_down_already_needs_no_room_at_the_next_start(
+    scene: Scene, clock: list[float]
+) -> None:
+    before = (scene.store / WANTED).read_bytes()
+    with files_at_most(100):
+        scene.rollout.remember()
+        scene.api.workers["2.0"] = set()
+        scene.rollout.follow_canaries()
+        clock[0] += GONE_FOR_S
+        scene.rollout.follow_canaries()
+        assert "that could not be written down" in scene.reports[-1]
+        scene.rollout.remember()
+    assert (scene.store / WANTED).read_bytes() == before
+    scene.rollout.follow_canaries()
+    assert not scene.is_shared()
+
+
+def test_what_is_remembered_is_no_state_that_an_operator_changes_just_now(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = scene.rollout.file.write
+    held: list[bool] = []
+
+    def write_and_look(wanted: Sequence[WantedModel]) -> None:
+        held.append(scene.rollout._changing.locked())
+        write(wanted)
+
+    monkeypatch.setattr(scene.rollout.file, "write", write_and_look)
+    scene.rollout.remember()
+    assert held == [True]
 
 
 def test_a_canary_that_is_not_loaded_yet_is_not_given_up(scene: Scene, clock: list[float]) -> None:
