@@ -166,6 +166,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
         ServingError: it is another's, is in use, or holds files that no supervisor made.
     """
     lock = _locked(path)
+    spared = _spared(path)
     try:
         _clear(path)
         run_dir = RunDir(path, lock)
@@ -185,6 +186,7 @@ def held_run_dir(path: Path, keep: bool) -> Iterator[RunDir]:
             if not keep:
                 _remove_whole(path)
     finally:
+        os.close(spared)
         os.close(lock)
 
 
@@ -237,6 +239,16 @@ def _try_to_lock(path: Path) -> int | None:
             return lock
     os.close(lock)
     return None
+
+
+def _spared(path: Path) -> int:
+    """A lock of the folder itself, by which systemd-tmpfiles leaves all that is in it alone.
+
+    In /tmp it removes what nobody has touched for ten days; see "Age" in tmpfiles.d(5).
+    """
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(folder, fcntl.LOCK_SH)
+    return folder
 
 
 def _remove_whole(path: Path) -> None:

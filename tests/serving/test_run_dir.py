@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def test_its_lock_is_removed_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (run_dir.path / "torchserve.log").write_text("said")
         monkeypatch.setattr(shutil, "rmtree", remove_and_look)
     assert left == ["docsort.lock"]
+    assert not path.exists()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-tmpfiles"), reason="there is no systemd-tmpfiles")
+def test_what_is_not_touched_for_long_stays_while_it_serves(tmp_path: Path) -> None:
+    rule = tmp_path / "all-at-any-age.conf"
+    rule.write_text(f"d {tmp_path / 'tmp'} - - - 0")
+    path = tmp_path / "tmp" / "run"
+    with held_run_dir(path, keep=True) as run_dir:
+        run_dir.open_gate.touch()
+        subprocess.run(["systemd-tmpfiles", "--clean", rule], check=True)
+        assert run_dir.open_gate.exists()
+        assert (path / "docsort.lock").exists()
+    subprocess.run(["systemd-tmpfiles", "--clean", rule], check=True)
     assert not path.exists()
 
 
