@@ -34,6 +34,7 @@ def add_key(file: Path, name: str) -> str:
     """Make a key, write its hash, return the key, which nothing remembers. Raises ConfigError."""
     if not NAME.match(name):
         raise ConfigError(f"the key's name {name!r} is not accepted; it must be {NAME_RULE}")
+    file = _target(file)
     _make(file)
     with _locked(file):
         if name in read_keys(file):
@@ -48,6 +49,7 @@ def add_key(file: Path, name: str) -> str:
 
 def remove_key(file: Path, name: str) -> None:
     """Running servers refuse the key from their next request on. Raises ConfigError."""
+    file = _target(file)
     with _locked(file):
         hashes = read_keys(file)
         if name not in hashes:
@@ -101,6 +103,11 @@ class KeyRing:
         if state != self._read:
             self._names = {kept: name for name, kept in read_keys(self.file).items()}
             self._read = state
+
+
+def _target(file: Path) -> Path:
+    """What a symbolic link leads to, so that the file which servers read is the one replaced."""
+    return Path(os.path.realpath(file))
 
 
 def _make(file: Path) -> None:

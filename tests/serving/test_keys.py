@@ -57,6 +57,17 @@ def test_the_files_owner_is_kept(file: Path) -> None:
     assert (said.st_uid, said.st_gid, stat.S_IMODE(said.st_mode)) == (*owner, 0o640)
 
 
+def test_a_link_stays_one_and_the_file_that_servers_read_changes(file: Path) -> None:
+    link = file.with_name("link")
+    link.symlink_to(file.name)
+    alice, bob = add_key(file, "alice"), add_key(link, "bob")
+    ring = KeyRing(file)
+    assert [ring.name_of(key) for key in (alice, bob)] == ["alice", "bob"]
+    remove_key(link, "alice")
+    assert [ring.name_of(key) for key in (alice, bob)] == [None, "bob"]
+    assert link.is_symlink()
+
+
 def test_an_owner_that_cannot_be_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_key(file, "alice")
     before = file.read_text()
