@@ -126,11 +126,14 @@ def _locked(file: Path) -> Iterator[None]:
     """
     while True:
         try:
-            stream = file.open("rb")
-        except OSError as error:
+            stream = file.open("r+b")  # over NFS, only what is open for writing can be locked
+        except FileNotFoundError as error:
             raise _unreadable(file, error) from error
+        except OSError as error:
+            raise _unwritable(file, error) from error
         with stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            with _unwritable_as_error(file):
+                fcntl.flock(stream, fcntl.LOCK_EX)
             if is_still(file, stream.fileno()):
                 yield
                 return
@@ -155,10 +158,14 @@ def _unwritable_as_error(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(
-            f"the API keys {file} cannot be written ({error}); choose another --file, or run this "
-            "as a user who may write there"
-        ) from error
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(file: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the API keys {file} cannot be written ({error}); choose another --file, or run this "
+        "as a user who may write there"
+    )
 
 
 def _unreadable(file: Path, error: Exception) -> ConfigError:

@@ -16,7 +16,9 @@ def held(place: Path) -> Iterator[None]:
 
     Raises OSError where another holds it.
     """
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    # over NFS, only what is open for writing can be locked; a folder can't be opened for that
+    access = os.O_RDONLY if place.is_dir() else os.O_RDWR
+    descriptor = os.open(place, access | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

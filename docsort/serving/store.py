@@ -110,7 +110,10 @@ def is_published(candidate: Path, target: Path) -> bool:
 
 
 def publish(candidate: Path, target: Path) -> bool:
-    """Whole or not at all, and never over another archive; whether it was not there before."""
+    """Whole or not at all, and never over another archive; whether it was not there before.
+
+    Raises ArchiveError or StorageError.
+    """
     with full_disk_as_error(target), candidate.open("rb") as stream:
         os.fchmod(stream.fileno(), 0o644)  # as a fetched one, whatever the umask says
         os.fsync(stream.fileno())
@@ -119,6 +122,11 @@ def publish(candidate: Path, target: Path) -> bool:
             os.link(candidate, target)
     except FileExistsError:
         return not is_published(candidate, target)
+    except OSError as error:
+        raise ArchiveError(
+            f"{target} cannot be made ({error.strerror}): an archive gets its name by a hard link; "
+            "choose a --store on a file system that has them"
+        ) from error
     return True
 
 

@@ -1,5 +1,7 @@
 """Archives of the tiny bundle, and one real server on loopback that a whole run shares."""
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -54,6 +57,20 @@ def store(tiny_bundle: Path, other_bundle: Path, tmp_path_factory: pytest.TempPa
 def archive_copy(store: Path, tmp_path: Path) -> Path:
     """A copy of tiny 1.0 that a test may spoil."""
     return Path(shutil.copy(store / "tiny-1.0.mar", tmp_path))
+
+
+@pytest.fixture
+def as_over_nfs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFSv4's rule: only a descriptor that is open for writing takes an exclusive lock."""
+    flock = fcntl.flock
+
+    def flock_over_nfs(file: int | IO[bytes], how: int) -> None:
+        access = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE
+        if how & fcntl.LOCK_EX and access == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock_over_nfs)
 
 
 def free_port() -> int:

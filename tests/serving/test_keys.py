@@ -1,5 +1,7 @@
 """The file of API keys: hashes only, followed as it changes, and nobody let in if it is wrong."""
 
+import errno
+import fcntl
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +102,24 @@ def test_changes_at_once_all_count(file: Path) -> None:
         assert read_keys(file) == {n: hash_of(k) for n, k in zip(names, keys, strict=True)}
         list(pool.map(lambda name: remove_key(file, name), names[:-1]))
     assert list(read_keys(file)) == names[-1:]
+
+
+@pytest.mark.usefixtures("as_over_nfs")
+def test_the_file_may_lie_on_nfs(file: Path) -> None:
+    add_key(file, "alice")
+    bob = add_key(file, "bob")
+    remove_key(file, "alice")
+    assert read_keys(file) == {"bob": hash_of(bob)}
+
+
+def test_a_file_that_cannot_be_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    add_key(file, "alice")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(ConfigError, match=r"cannot be written.*No locks available"):
+        remove_key(file, "alice")
 
 
 def test_comments_stay(file: Path) -> None:

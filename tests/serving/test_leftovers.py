@@ -8,6 +8,15 @@ import pytest
 from docsort.serving.leftovers import clear, held
 
 
+@pytest.mark.usefixtures("as_over_nfs")
+def test_a_file_may_lie_on_nfs(tmp_path: Path) -> None:
+    for name in (".work-1", ".work-2"):
+        (tmp_path / name).write_text("a")
+    with held(tmp_path / ".work-1"):
+        clear(tmp_path, ".work-")
+        assert os.listdir(tmp_path) == [".work-1"]
+
+
 def test_what_is_held_stays_until_it_is_let_go(tmp_path: Path) -> None:
     for name in (".work-1", ".work-2"):
         (tmp_path / name).mkdir()

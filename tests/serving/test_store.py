@@ -1,5 +1,7 @@
 """Which archives a store holds, and which of their versions is the newest."""
 
+import errno
+import os
 import shutil
 import stat
 from dataclasses import replace
@@ -72,6 +74,21 @@ def test_what_is_not_accepted_leaves_nothing(store: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     with staged(archive, tmp_path, 1 << 20, sha256.upper()):
         pass
+
+
+def test_a_store_without_hard_links(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with (
+        pytest.raises(ArchiveError, match=r"Operation not permitted.*by a hard link.*--store"),
+        staged(store / "tiny-1.0.mar", tmp_path, 1 << 20) as info,
+    ):
+        publish(info.path, tmp_path / "tiny-1.0.mar")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_published_may_be_read_by_all(store: Path, tmp_path: Path) -> None:
