@@ -33,7 +33,8 @@ def _serve(options: argparse.Namespace) -> None:
     from docsort.serving.supervisor import Supervisor, prepare, stops_on_signals
     from docsort.serving.wanted import find_wanted
 
-    archives: list[Path] = options.archives
+    # a link's own folder and name are not where the store has the archive
+    archives: list[Path] = [archive.resolve() for archive in options.archives]
     given = {setting.name: getattr(options, setting.name) for setting in _settings()}
     run_dir = options.run_dir.absolute() if options.run_dir else default_run_dir(options.port)
     store = shared_store(archives) if archives else options.store

@@ -23,6 +23,7 @@ from tests.serving.conftest import (
     MAX_BODY_BYTES,
     PLAIN,
     RunningServer,
+    start_server,
 )
 
 JSON = {"Content-Type": "application/json"}
@@ -85,6 +86,18 @@ def test_the_default_version_answers_when_none_is_named(
         "status": "ready",
         "models": {"tiny": {"default": "2.0", "versions": ["1.0", "2.0"]}},
     }
+
+
+def test_a_link_to_an_archive_in_another_folder(store: Path, tmp_path: Path) -> None:
+    link = tmp_path / "current.mar"
+    link.symlink_to(store / "tiny-1.0.mar")
+    server = start_server(tmp_path, str(link))
+    try:
+        server.wait_until_ready()
+        answer = httpx.post(f"{server.url}/predictions/tiny", content="a", headers=PLAIN)
+        assert answer.json()["model"]["version"] == "1.0"
+    finally:
+        assert server.stop() == 0
 
 
 def test_bodies(server: RunningServer) -> None:
