@@ -25,6 +25,7 @@ from docsort.serving.front import Front
 from docsort.serving.gatekeeper import gatekeeper
 from docsort.serving.programs import check_port, find_java, find_nginx, find_torchserve
 from docsort.serving.restarts import Restarts
+from docsort.serving.revival import Revival
 from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir, held_run_dir
 from docsort.serving.settings import ServeSettings
@@ -186,6 +187,7 @@ class Session:
 
     def _follow(self, watch: Watch, looker: Executor) -> None:
         """Keep readiness true; tell each change of it. A canary that hangs delays no look at it."""
+        revival = Revival(self.asked.settings, self.asked.report)
         was: str | None = None
         look: Future[None] | None = None
         while True:
@@ -196,6 +198,10 @@ class Session:
             if reason != was:
                 self.asked.report("ready again" if reason is None else f"not ready: {reason}")
             was = reason
+            if reason is None:
+                revival.forget()
+            else:
+                self._watched(partial(revival.look, watch))
             if look is None or look.done():
                 if look:
                     look.result()  # raises what no look should

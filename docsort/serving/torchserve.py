@@ -201,6 +201,15 @@ class TorchServeApi:
             "(--startup-timeout-s)"
         )
 
+    def renew_workers(self, name: str, version: str, settings: ServeSettings) -> None:
+        """End a version's workers, those that TorchServe has given up too, and begin others.
+
+        Waits for none of them. Raises ServingError.
+        """
+        for workers in (0, settings.workers):
+            parameters = {"min_worker": workers, "max_worker": workers, "synchronous": "false"}
+            self._manage("PUT", f"/models/{name}/{version}", parameters)
+
     def set_default(self, name: str, version: str) -> None:
         """Let ``/predictions/NAME`` be answered by this version. Checks nothing."""
         self._manage("PUT", f"/models/{name}/{version}/set-default")
