@@ -16,10 +16,7 @@ _CREDENTIALS = Path("/run/secrets/model_credentials")
 def main(argv: list[str]) -> int:
     """Fetch what MODEL_URL names; nothing where it is empty. Raises DocsortError."""
     options = _parser().parse_args(argv)
-    # Compose mounts a file in any case, with the mode that it has in the clone; where nobody named
-    # one, it says so by an empty word.
-    has_credentials = os.environ.get("MODEL_CREDENTIALS") != ""
-    credentials = read_credentials(options.credentials) if has_credentials else {}
+    credentials = read_credentials(options.credentials or _mounted_credentials())
     # a signed URL is a secret as a whole
     url = str(credentials.pop("url", ""))
     if not url:
@@ -34,12 +31,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _mounted_credentials() -> Path | None:
+    """Compose mounts a file in any case, with the mode that it has in the clone.
+
+    Where nobody named one, it says so by an empty word.
+    """
+    return None if os.environ.get("MODEL_CREDENTIALS") == "" else _CREDENTIALS
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="docsort fetch",
         description="Fetch an archive into the store: MODEL_URL (file, https or s3) names it, and "
-        "MODEL_SHA256 what it must be. Nothing is done where MODEL_URL is empty, and no "
-        "credentials are read where MODEL_CREDENTIALS is there and empty.",
+        "MODEL_SHA256 what it must be. Nothing is done where MODEL_URL is empty.",
     )
     parser.add_argument(
         "--store",
@@ -50,9 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--credentials",
         type=Path,
-        default=_CREDENTIALS,
         help="JSON file of fsspec's options for the URL, and of the url where it is a secret "
-        "(default: %(default)s)",
+        f"(default: {_CREDENTIALS}, unless MODEL_CREDENTIALS is there and empty)",
     )
     parser.add_argument(
         "--max-bytes",

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from docsort.core.disk import full_disk_as_error, is_still, whole_file
 from docsort.core.errors import ConfigError
@@ -126,7 +127,7 @@ def _locked(file: Path) -> Iterator[None]:
     """
     while True:
         try:
-            stream = file.open("r+b")  # over NFS, only what is open for writing can be locked
+            stream = _open(file)
         except FileNotFoundError as error:
             raise _unreadable(file, error) from error
         except OSError as error:
@@ -137,6 +138,14 @@ def _locked(file: Path) -> Iterator[None]:
             if is_still(file, stream.fileno()):
                 yield
                 return
+
+
+def _open(file: Path) -> BinaryIO:
+    """For writing, since over NFS only that can be locked, unless the file is to be read alone."""
+    try:
+        return file.open("r+b")
+    except PermissionError:
+        return file.open("rb")
 
 
 def _write(file: Path, lines: list[str]) -> None:

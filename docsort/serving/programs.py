@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from docsort.core.errors import ServingError
+from docsort.core.gpus import VISIBLE_GPUS, named_gpus
 
 MIN_JAVA = 17
 # Debian puts Nginx where an ordinary user's PATH does not look.
@@ -80,6 +81,19 @@ def check_port(option: str, host: str, port: int) -> None:
                 f"{option} {port} cannot be used on {host} ({error.strerror}); stop what listens "
                 "there, or choose another port or address"
             ) from error
+
+
+def check_gpus() -> None:
+    """Raise ServingError where TorchServe would end at its start: it takes GPUs by number alone.
+
+    See getAvailableGpu of ConfigManager in TorchServe 0.12.
+    """
+    for name in named_gpus() or ():
+        if not name.isdecimal():
+            raise ServingError(
+                f"{VISIBLE_GPUS} names the GPU {name}, and TorchServe takes GPUs by number alone; "
+                "give 0, 1 and so on, or -1 to serve on the CPU"
+            )
 
 
 def check_socket_path(path: Path) -> None:

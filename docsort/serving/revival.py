@@ -9,10 +9,11 @@ from docsort.core.errors import ServingError
 from docsort.serving.settings import ServeSettings
 from docsort.serving.watch import Watch
 
-# For so long TorchServe starts a worker that fails again and again, and then silently never more:
-# the default of maxRetryTimeoutInSec, see WorkerThread.isHealthy in its source. The last of these
-# starts may take the whole startup timeout.
-GIVES_UP_AFTER_S = 300.0
+# TorchServe 0.12 starts a worker that fails again and again for 300 s (maxRetryTimeoutInSec), and
+# then silently never more; a start that it waits with by then comes up to 144 s later (BACK_OFF in
+# WorkerThread), and takes the startup timeout at most. A version whose workers are ended while one
+# waits would get a worker that nothing knows.
+GIVES_UP_AFTER_S = 300.0 + 144.0
 
 
 @dataclass

@@ -247,7 +247,8 @@ def _spared(path: Path) -> int:
     In /tmp it removes what nobody has touched for ten days; see "Age" in tmpfiles.d(5).
     """
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(folder, fcntl.LOCK_SH)
+    with suppress(OSError):  # another has locked it, or its file system locks no folders
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return folder
 
 

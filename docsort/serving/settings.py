@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from docsort.core.errors import ConfigError
+from docsort.core.gpus import named_gpus
 
 DEFAULT_STORE = Path("model_store")
 DEFAULT_PORT = 1337
@@ -52,10 +53,8 @@ def _num_gpus(devices: Path = Path("/dev")) -> int:
     if version("torch").endswith("+cpu"):
         return 0
     there = len(list(devices.glob("nvidia[0-9]*")))
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is None:
-        return there
-    return min(there, sum(name not in ("", "-1") for name in given.split(",")))
+    named = named_gpus()
+    return there if named is None else min(there, len(named))
 
 
 def _default_workers() -> int:

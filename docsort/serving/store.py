@@ -2,6 +2,7 @@
 how an archive gets in: whole, checked, and never over another.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from docsort.serving.mar import ArchiveInfo, check_content, read_archive
 # An archive that is not proved yet. In the store itself, and a .mar, or TorchServe would not take
 # it; no version's file begins with a dot.
 _STAGING = ".registering-"
+# what link(2) says where a file system has none
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def archives_in(store: Path) -> list[ArchiveInfo]:
@@ -123,10 +126,10 @@ def publish(candidate: Path, target: Path) -> bool:
     except FileExistsError:
         return not is_published(candidate, target)
     except OSError as error:
-        raise ArchiveError(
-            f"{target} cannot be made ({error.strerror}): an archive gets its name by a hard link; "
-            "choose a --store on a file system that has them"
-        ) from error
+        why = f"{target} cannot be made: {error.strerror}"
+        if error.errno in _NO_HARD_LINKS:
+            why += "; an archive gets its name by a hard link: choose a --store where there are any"
+        raise ArchiveError(why) from error
     return True
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from docsort.core.errors import DocsortError, ServingError
+from docsort.core.errors import DocsortError, ServingError, StorageError
 from docsort.serving.child import Child
 from docsort.serving.control import controlled
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.gatekeeper import gatekeeper
-from docsort.serving.programs import check_port, find_java, find_nginx, find_torchserve
+from docsort.serving.programs import check_gpus, check_port, find_java, find_nginx, find_torchserve
 from docsort.serving.restarts import Restarts
 from docsort.serving.revival import Revival
 from docsort.serving.rollout import Rollout
@@ -223,6 +223,9 @@ class Session:
                     return future.result(timeout=_POLL_S)
                 except FutureTimeoutError:
                     self._pause()
+                except StorageError:  # of which TorchServe's log tells nothing
+                    self._check_torchserve()
+                    raise
                 except DocsortError as error:
                     self._check_torchserve()
                     assert self.torchserve
@@ -244,6 +247,7 @@ class Session:
 
 def prepare(settings: ServeSettings) -> Programs:
     """Find what serving needs, before anything is started. Raises ServingError."""
+    check_gpus()
     if settings.management_port:
         check_port("--management-port", "127.0.0.1", settings.management_port)
     if settings.nginx == "external":

@@ -1,6 +1,5 @@
 """Cores and GPUs shared out between runs that go on at the same time; starts nothing."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import joblib
 
 from docsort.core.errors import ConfigError
+from docsort.core.gpus import VISIBLE_GPUS, named_gpus
 from docsort.core.threads import THREAD_VARIABLES
 
 
@@ -41,7 +41,7 @@ class Share:
         """The variables that hold a run's processes to its share."""
         variables = {name: str(self.threads) for name in THREAD_VARIABLES}
         if self.gpus is not None:
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
+            variables[VISIBLE_GPUS] = ",".join(self.gpus)
         return variables
 
 
@@ -96,9 +96,9 @@ def usable_cores() -> int:
 
 def visible_gpus() -> tuple[str, ...]:
     """Names of the GPUs that torch would see, for CUDA_VISIBLE_DEVICES."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return tuple(filter(None, given.split(",")))
+    named = named_gpus()
+    if named is not None:
+        return named
     import torch
 
     return tuple(map(str, range(torch.cuda.device_count())))

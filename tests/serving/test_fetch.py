@@ -19,6 +19,7 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
+from docsort.commands import fetch as fetch_verb
 from docsort.core.errors import ArchiveError, ConfigError
 from docsort.serving.fetch import checked_name, fetch, read_credentials, redacted
 
@@ -252,16 +253,22 @@ def test_without_a_url_nothing_is_done(store: Path, tmp_path: Path) -> None:
 
 
 def test_credentials_that_nobody_named_are_not_read(
-    source: Path, store: Path, tmp_path: Path
+    source: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As compose mounts them, of a clone under a umask that hides them."""
     hidden = tmp_path / "hidden.json"
     hidden.mkdir()  # root may read any file
-    assert run_verb(store, "", hidden).returncode == 2
-    assert run_verb(store, "", hidden, MODEL_CREDENTIALS="s3.json").returncode == 2
-    nothing = run_verb(store, "", hidden, MODEL_CREDENTIALS="")
-    assert (nothing.returncode, nothing.stdout) == (0, "no MODEL_URL: nothing to fetch\n")
-    assert run_verb(store, source.as_uri(), hidden, MODEL_CREDENTIALS="").returncode == 0
+    monkeypatch.setattr(fetch_verb, "_CREDENTIALS", hidden)
+    monkeypatch.setenv("MODEL_URL", source.as_uri())
+    monkeypatch.setenv("MODEL_SHA256", SHA256)
+    arguments = ["--store", str(store)]
+    monkeypatch.setenv("MODEL_CREDENTIALS", "s3.json")
+    with pytest.raises(ConfigError, match=r"hidden\.json cannot be read"):
+        fetch_verb.main(arguments)
+    monkeypatch.setenv("MODEL_CREDENTIALS", "")
+    with pytest.raises(ConfigError, match=r"hidden\.json cannot be read"):
+        fetch_verb.main([*arguments, "--credentials", str(hidden)])
+    assert fetch_verb.main(arguments) == 0
     assert os.listdir(store) == [source.name]
 
 

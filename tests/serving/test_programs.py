@@ -8,6 +8,7 @@ import pytest
 from docsort.core.errors import ServingError
 from docsort.serving import programs
 from docsort.serving.programs import (
+    check_gpus,
     check_port,
     check_socket_path,
     find_java,
@@ -30,6 +31,21 @@ def test_finds_what_is_installed_here() -> None:
     assert Path(find_java()).name == "java"
     assert Path(find_nginx()).name == "nginx"
     assert (find_torchserve() / "ts" / "frontend" / "model-server.jar").is_file()
+
+
+@pytest.mark.parametrize("name", ["GPU-8d1", "MIG-1f0", "all"])
+def test_gpus_that_torchserve_cannot_read(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"0,{name}")
+    with pytest.raises(ServingError, match=f"the GPU {name}, .* by number alone"):
+        check_gpus()
+
+
+@pytest.mark.parametrize("names", [None, "", "-1", "0,2", "0,-1,GPU-8d1"])
+def test_gpus_that_it_can(monkeypatch: pytest.MonkeyPatch, names: str | None) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if names is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", names)
+    check_gpus()
 
 
 def test_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from docsort.core.errors import ServingError
 from docsort.serving import run_dir as run_dir_module
+from docsort.serving.leftovers import held
 from docsort.serving.run_dir import held_run_dir
 
 
@@ -78,6 +79,14 @@ def test_another_supervisors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         held_run_dir(tmp_path / "run", keep=False),
     ):
         pytest.fail("entered twice")
+
+
+def test_a_folder_that_another_has_locked(tmp_path: Path) -> None:
+    """As by `flock FOLDER docsort serve --run-dir FOLDER`."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir(0o700)
+    with held(run_dir), held_run_dir(run_dir, keep=False) as found:
+        assert found.path == run_dir
 
 
 def test_one_that_its_last_holder_removes_is_made_anew(

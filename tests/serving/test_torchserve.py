@@ -224,7 +224,8 @@ def test_a_workers_tokenizer_starts_its_share_of_threads(tmp_path: Path) -> None
         tokenizer.encode_batch(["a text"])
         print(len(listdir("/proc/self/task")) - before)
     """
-    environment = worker_environment(os.environ, settings, tmp_path)
+    ours = {k: v for k, v in os.environ.items() if k != "TOKENIZERS_PARALLELISM"}
+    environment = worker_environment(ours, settings, tmp_path)
     said = subprocess.check_output([sys.executable, "-c", script], env=environment, text=True)
     assert int(said) == threads
 

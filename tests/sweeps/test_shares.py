@@ -3,7 +3,7 @@
 import pytest
 
 from docsort.core.errors import ConfigError
-from docsort.sweeps.shares import Demand, Share, share_out
+from docsort.sweeps.shares import Demand, Share, share_out, visible_gpus
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,13 @@ def test_gpus_are_left_to_a_run_that_may_ask_for_one_itself() -> None:
 def test_too_many_at_a_time_are_refused(num_jobs: int, demand: Demand, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         share_out(num_jobs, demand, 2, ("0",))
+
+
+def test_gpus_that_the_environment_hides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-7,-1,2")
+    assert visible_gpus() == ("1", "GPU-7")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert visible_gpus() == ()
 
 
 def test_no_gpu_at_all() -> None:
