@@ -50,8 +50,12 @@ def test_a_missing_program(
 def test_without_torchserve(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
-    def absent(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
+    distribution = importlib.metadata.distribution
+
+    def absent(name: str) -> importlib.metadata.Distribution:
+        if name == "torchserve":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return distribution(name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", absent)
     said = refused(capsys, "--port", str(free_port()), "--store", str(store))
