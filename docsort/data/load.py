@@ -91,7 +91,7 @@ def _other_task(rows: Rows, task: Task) -> str:
         )
     return (
         f"{rows.source} has one label a document, but the model gives several (multi_label). "
-        "Name what stands between them, as in data.label_separator=;, or write lists (jsonl)."
+        "Name what stands between them, as in \"data.label_separator=';'\", or write lists (jsonl)."
     )
 
 

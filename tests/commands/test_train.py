@@ -63,6 +63,25 @@ def test_predictions_are_the_written_bundles(trained: Trained) -> None:
     np.testing.assert_allclose(table["score"], expected.max(1), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("verb", "given", "said"),
+    [
+        ("train", "+lr=1e-4", "lr is no key of docsort train; perhaps model.optimizer.lr is meant"),
+        ("train", "+max_epoch=1", "perhaps trainer.max_epochs is meant"),
+        ("audit", "+nonsense=1", "nonsense is no key of docsort audit; docsort audit --help"),
+        ("evaluate", "++sed=1", "sed is no key of docsort evaluate"),
+    ],
+)
+def test_a_key_that_hydra_would_take_and_nobody_reads(
+    docsort: Docsort, trained: Trained, tmp_path: Path, verb: str, given: str, said: str
+) -> None:
+    run = tmp_path / "run"
+    status, _, err = docsort(verb, f"data.test={trained.test}", given, f"hydra.run.dir={run}")
+    assert status == 2
+    assert said in err
+    assert not run.exists()
+
+
 def test_val_and_test_are_scored_where_it_trained(
     docsort: Docsort,
     trained: Trained,
