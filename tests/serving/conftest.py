@@ -20,7 +20,13 @@ import pytest
 from docsort.core.bundle import load_model, read_bundle
 from docsort.core.golden import write_bundle
 from docsort.serving.archive import build_archive
+from docsort.serving.rollout import Rollout
+from docsort.serving.run_dir import RunDir
+from docsort.serving.settings import ServeSettings
+from docsort.serving.versions import WantedModel
+from docsort.serving.wanted import find_wanted
 from tests.conftest import GOLDEN_TEXTS
+from tests.serving.rollout_scene import FakeApi, FakeFront, Scene
 
 START_TIMEOUT_S = 180
 MAX_BODY_BYTES = 65536
@@ -172,3 +178,21 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def scene(tiny_bundle: Path, other_bundle: Path, store: Path, tmp_path: Path) -> Scene:
+    """A rollout of two versions, the second a canary."""
+    own_store = Path(shutil.copytree(store, tmp_path / "store"))
+    run_dir = RunDir(tmp_path / "run", lock=os.open(tmp_path / "lock", os.O_CREAT))
+    run_dir.make_folders()
+    settings = ServeSettings(own_store, run_dir.path)
+    (tiny,) = find_wanted(own_store, sorted(own_store.glob("*.mar")))
+    api, front = FakeApi({"1.0": tiny_bundle, "2.0": other_bundle}), FakeFront(settings, run_dir)
+    reports: list[str] = []
+    wanted = WantedModel("tiny", "1.0", tiny.versions)
+    rollout = Rollout(settings, run_dir, front, [wanted], reports.append)
+    rollout.begin(api)
+    rollout.load_others()
+    rollout.canary("tiny", "2.0", 10)
+    return Scene(rollout, api, front, own_store, reports)
