@@ -17,8 +17,8 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import MLFlowLogger
 
 from docsort.core.errors import ConfigError
+from docsort.core.full_names import flat_settings
 from lightning_modules.csv_log import LOGS
-from lightning_modules.resume import flat_settings
 
 # no usage report to MLflow's makers; read when mlflow is imported
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -3,13 +3,14 @@
 Reads checkpoints, trains nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from docsort.core.bundle import Manifest
 from docsort.core.errors import BundleError, ConfigError
+from docsort.core.full_names import flat_settings
 from lightning_modules.checkpoints import FORMAT, manifest_of, read_weights
 from lightning_modules.ends_after import EndsAfter
 from lightning_modules.snapshots import LAST
@@ -120,12 +121,3 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     old, new = dict(flat_settings(before)), dict(flat_settings(now))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name}={old.get(name)}" for name in names if name not in _FREE]
-
-
-def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each setting by its full name, as on the command line: ``model.optimizer.lr``."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from flat_settings(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -11,8 +11,8 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from docsort.core.full_names import flat_settings
 from lightning_modules.csv_log import LOGS
-from lightning_modules.resume import flat_settings
 
 # what a table of runs compares; curves have the rest
 RESULTS = ("test/accuracy", "test/macro_f1", "val/macro_f1")

@@ -134,6 +134,13 @@ def burst(target: Target, seconds: float, text: str, times: float = 5.0) -> Burs
     return asyncio.run(_burst(target, seconds, text, times))
 
 
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: Message
+    seconds: float
+
+
 async def _burst(target: Target, seconds: float, text: str, times: float) -> Burst:
     request = _request(target, text)
     capacity = await _capacity(target, request, seconds)
@@ -172,7 +179,7 @@ async def _capacity(target: Target, request: bytes, seconds: float) -> float:
     return sum(nums) / (time.monotonic() - started)
 
 
-async def _when_due(target: Target, request: bytes, due: float) -> "_Answer":
+async def _when_due(target: Target, request: bytes, due: float) -> _Answer:
     await asyncio.sleep(max(0.0, due - time.monotonic()))
     return await _ask(target, request)
 
@@ -185,13 +192,6 @@ async def _until_well(target: Target, request: bytes) -> float:
         answer = await _ask(target, request)
         in_a_row = in_a_row + 1 if answer.status == 200 else 0
     return time.monotonic() - started
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: Message
-    seconds: float
 
 
 def _request(target: Target, text: str) -> bytes:

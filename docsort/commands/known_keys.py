@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from docsort.commands.verb_help import CONFIG_MODULE
 from docsort.core.errors import ConfigError
+from docsort.core.full_names import flat_settings
 
 
 def check_keys(verb: str, config: Mapping[str, Any]) -> None:
@@ -35,8 +36,6 @@ def _known(verb: str) -> set[str]:
 
 def _like(key: str, config: Mapping[str, Any]) -> list[str]:
     """Full names whose last part is the key, or else much like it."""
-    from lightning_modules.resume import flat_settings
-
     names = [name for name, _ in flat_settings(config)]
     last = {name: name.rpartition(".")[2] for name in names}
     parts = [key] if key in last.values() else get_close_matches(key, last.values(), n=1)

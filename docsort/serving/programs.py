@@ -1,4 +1,4 @@
-"""The machine's programs that serving needs, Java and Nginx, and whether a port is free.
+"""What serving needs of the machine: Java, Nginx, a free port, GPUs that TorchServe can name.
 
 All is looked at before anything is started; each error names the Debian package to install.
 """
