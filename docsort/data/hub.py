@@ -71,15 +71,15 @@ def _is_saved(folder: Path) -> bool:
 def _rows(source: str, dataset: Dataset, columns: Columns, separator: str | None) -> Rows:
     columns.check(source, dataset.column_names)
     wanted = columns.wanted()
-    feature = dataset.features[columns.label]
+    feature = dataset.features[columns.label[0]]
     listed = _list_item(feature) is not None
     schema = row_schema(wanted, multi_label=listed or separator is not None)
 
     def read() -> Iterator[pa.Table]:
-        names = list(dict.fromkeys(wanted.values()))
-        for batch in dataset.select_columns(names).with_format("arrow").iter(BATCH_ROWS):
-            table = {ours: batch[theirs] for ours, theirs in wanted.items()}
-            yield pa.table({**table, "label": _named(table["label"], feature)})
+        chosen = dataset.select_columns(columns.names()).with_format("arrow")
+        for batch in map(columns.under_our_names, chosen.iter(BATCH_ROWS)):
+            place = batch.column_names.index("label")
+            yield batch.set_column(place, "label", _named(batch["label"], feature))
 
     return rows_from(source, schema, read, separator)
 

@@ -4,8 +4,8 @@ Only the order of the steps is here; each step stands in a file of its own.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from datasets import Dataset
 
@@ -35,7 +35,7 @@ def load_corpus(settings: DataSettings, seed: int) -> Corpus:
     for name, rows in sources.items():
         cleaned = without_bad_rows(rows, settings.bad_rows)
         splits[name] = cleaned.dataset
-        notes += cleaned.notes
+        notes += [*rows.notes, *_skipped(rows), *cleaned.notes]
         dropped.update({f"{name}: {why}": count for why, count in cleaned.dropped.items()})
     task = _one_task(sources)
     parts = partition(splits, settings, seed)
@@ -74,13 +74,18 @@ def load_labelled(path: str, settings: DataSettings, task: Task) -> Labelled:
     Raises DataError: not a table, or its labels are not of the model's ``task``.
     """
     rows = read_table(
-        path, Columns(settings.text_column, settings.label_column), settings.label_separator
+        path, Columns(settings.text_columns, settings.label_columns), settings.label_separator
     )
     if rows.task != task:
         raise DataError(_other_task(rows, task))
     cleaned = without_bad_rows(rows, settings.bad_rows)
-    kept = Rows(cleaned.dataset, rows.source, rows.sha256)
-    return Labelled(kept, cleaned.dropped, cleaned.notes)
+    kept = replace(rows, dataset=cleaned.dataset)
+    return Labelled(kept, cleaned.dropped, (*rows.notes, *_skipped(rows), *cleaned.notes))
+
+
+def _skipped(rows: Rows) -> Iterator[str]:
+    for reason, count in rows.skipped.items():
+        yield f"{rows.source}: {count:,} records are no rows ({reason})."
 
 
 def _other_task(rows: Rows, task: Task) -> str:

@@ -4,8 +4,8 @@ Knows nothing of file formats and of splits. Empty texts and labels come through
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pyarrow as pa
@@ -22,29 +22,57 @@ BATCH_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Columns:
-    """The names, in the source, of the columns to read."""
+    """The names, in the source, of the columns to read.
 
-    text: str
-    label: str
+    Several ``text`` columns are joined to one text. Several ``label`` columns hold 0 or 1 each, and
+    their names are the labels.
+    """
+
+    text: tuple[str, ...]
+    label: tuple[str, ...]
     split: str | None = None
     group: str | None = None
     time: str | None = None
 
-    def wanted(self) -> dict[str, str]:
-        """Our name for each column → its name in the source."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {ours: theirs for ours, theirs in named.items() if theirs is not None}
+    def wanted(self) -> dict[str, tuple[str, ...]]:
+        """Our name for each column → its names in the source."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            ours: theirs if isinstance(theirs, tuple) else (theirs,)
+            for ours, theirs in given.items()
+            if theirs is not None
+        }
+
+    def names(self) -> list[str]:
+        """The source's columns to read, each once: two of ours may be one of theirs."""
+        return list(dict.fromkeys(name for names in self.wanted().values() for name in names))
 
     def check(self, source: str, present: list[str]) -> None:
         """Every wanted column is there, once. Raises DataError."""
-        for ours, theirs in self.wanted().items():
-            if present.count(theirs) == 1:
-                continue
-            what = "no" if theirs not in present else "more than one"
-            raise DataError(
-                f"{source} has {what} column {theirs!r} (data.{ours}_column={theirs}). "
-                f"It has: {named(present)}. Name one of them: data.{ours}_column=NAME."
-            )
+        for ours, names in self.wanted().items():
+            for theirs in names:
+                if present.count(theirs) == 1:
+                    continue
+                what = "no" if theirs not in present else "more than one"
+                raise DataError(
+                    f"{source} has {what} column {theirs!r} (data.{ours}_column={setting(names)}). "
+                    f"It has: {named(present)}. Name one of them: data.{ours}_column=NAME."
+                )
+
+    def under_our_names(self, table: pa.Table) -> pa.Table:
+        """A table with the source's columns as one with ours, of the source's types.
+
+        Several text columns become one, their texts that are not blank on lines of their own.
+        """
+        ours = {name: table[theirs[0]] for name, theirs in self.wanted().items()}
+        if len(self.text) > 1:
+            ours["text"] = _lines([_as_text(table[name], "text") for name in self.text])
+        return pa.table(ours)
+
+
+def setting(names: tuple[str, ...]) -> str:
+    """Columns as the user names them in a setting: ``title``, or ``[title,body]``."""
+    return names[0] if len(names) == 1 else f"[{','.join(names)}]"
 
 
 @dataclass(frozen=True)
@@ -54,11 +82,16 @@ class Rows:
     Columns: ``row`` (int64), ``text`` (string, "" when missing), ``label`` (string, "" when
     missing; for multi_label a list of strings, null when missing), and, when asked for,
     ``split``, ``group`` and ``time`` (strings, "" when missing).
+
+    ``skipped`` counts records of the source that are no rows, by reason ("blank line").
+    ``notes`` are sentences for the user about the reading.
     """
 
     dataset: Dataset
     source: str
     sha256: str
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.dataset) == 0:
@@ -113,6 +146,12 @@ def conformed(
 def is_list(type: pa.DataType) -> bool:
     """Arrow has two kinds of list; labels may come as either."""
     return bool(pa.types.is_list(type) or pa.types.is_large_list(type))
+
+
+def _lines(columns: list[Any]) -> Any:
+    """Not by Arrow's binary_join_element_wise: pyarrow 26 leaves out rows that are all null."""
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
+    return pa.array(["\n".join(part for part in row if part.strip()) for row in rows], pa.string())
 
 
 def _label_column(column: Any, type: pa.DataType, separator: str | None) -> Any:

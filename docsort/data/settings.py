@@ -23,8 +23,8 @@ class DataSettings:
     train: str | None = None
     val: str | None = None
     test: str | None = None
-    text_column: str = "text"
-    label_column: str = "label"
+    text_column: str | int | list[str | int] = "text"
+    label_column: str | int | list[str | int] = "label"
     label_separator: str | None = None
     dataset: str | None = None
     dataset_config: str | None = None
@@ -45,8 +45,14 @@ class DataSettings:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
+        for key in ("split_column", "group_column", "time_column"):
+            if type(number := getattr(self, key)) is int:  # a column may be named by a number
+                object.__setattr__(self, key, str(number))
         for key, kind in get_type_hints(DataSettings).items():
-            _of_type(key, getattr(self, key), kind)
+            if key in ("text_column", "label_column"):
+                _check_columns(key, getattr(self, key))
+            else:
+                _of_type(key, getattr(self, key), kind)
         for key in ("val_share", "test_share"):
             _check(key, getattr(self, key), 0 < getattr(self, key) < 1, "a share between 0 and 1")
         if self.val_share + self.test_share >= 1:
@@ -68,6 +74,16 @@ class DataSettings:
         self._check_name()
         self._check_source()
         self._check_splits()
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns whose texts are joined to one document."""
+        return _names(self.text_column)
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The column of labels, or several that say 0 or 1 of the label that they are named by."""
+        return _names(self.label_column)
 
     def _check_name(self) -> None:
         """The name becomes the model's name in URLs and file names."""
@@ -119,6 +135,17 @@ class DataSettings:
             )
         if self.fold is not None and self.test:
             raise ConfigError("data.fold makes the test split itself; leave data.test out.")
+
+
+def _names(columns: str | int | list[str | int]) -> tuple[str, ...]:
+    return tuple(map(str, columns)) if isinstance(columns, list) else (str(columns),)
+
+
+def _check_columns(key: str, value: Any) -> None:
+    listed = value if isinstance(value, list) else [value]
+    named = bool(listed) and all(type(name) in (str, int) and name != "" for name in listed)
+    distinct = named and len(set(map(str, listed))) == len(listed)
+    _check(key, value, distinct, "a column's name, or several different ones as in [title,body]")
 
 
 def _one_of(key: str, value: str, accepted: tuple[str, ...]) -> None:

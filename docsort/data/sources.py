@@ -29,7 +29,7 @@ def _given(settings: DataSettings) -> dict[str, str]:
 
 def _columns(settings: DataSettings, split: str) -> Columns:
     """What says how to split is only read from what is split."""
-    columns = Columns(settings.text_column, settings.label_column)
+    columns = Columns(settings.text_columns, settings.label_columns)
     if split != "train":
         return columns
     ways = settings.split_column, settings.group_column, settings.time_column

@@ -4,10 +4,7 @@ Every row keeps its 0-based number in the file. Drops no row, and knows nothing 
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
 
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
@@ -30,17 +27,12 @@ def read_table(path: str | Path, columns: Columns, separator: str | None = None)
     present, lists = present_columns(file, kind)
     columns.check(str(file), present)
     wanted = columns.wanted()
-    schema = row_schema(wanted, multi_label=columns.label in lists or separator is not None)
+    listed = not lists.isdisjoint(columns.label)
+    schema = row_schema(wanted, multi_label=listed or separator is not None)
     digest = file_sha256(file)
     key = ("file", kind, digest, json.dumps(wanted), separator or "")
-    tables = conformed(_under_our_names(file, kind, wanted), schema, separator)
-    return Rows(stored(key, schema, tables), file.name, digest)
-
-
-def _under_our_names(file: Path, kind: str, wanted: dict[str, str]) -> Iterator[pa.Table]:
-    names = list(dict.fromkeys(wanted.values()))  # two of ours may be one column of the file
-    for table in batches(file, kind, names):
-        yield pa.table({ours: table[theirs] for ours, theirs in wanted.items()})
+    tables = map(columns.under_our_names, batches(file, kind, columns.names()))
+    return Rows(stored(key, schema, conformed(tables, schema, separator)), file.name, digest)
 
 
 def _existing(file: Path, given: str | Path) -> Path:

@@ -12,7 +12,9 @@ def test_every_key_is_told_of(docsort: Docsort, verb: str) -> None:
     status, out, _ = docsort(verb, "--help")
     assert status == 0
     assert re.search(r"^  data +csv, folder, hub, library_docs, newsgroups$", out, re.MULTILINE)
-    assert re.search(r"^  text_column: text +# the column that holds the document$", out, re.M)
+    assert re.search(
+        r"^  text_column: text +# the column that holds the document; several", out, re.M
+    )
     _, _, keys = out.partition("keys as they are set now")
     settings = [line for line in keys.splitlines() if re.match(r" *\w+: \S", line)]
     assert len(settings) > 20

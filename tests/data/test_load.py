@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from docsort.core.errors import DataError
+from docsort.data import sources
 from docsort.data.load import load_corpus, load_labelled
+from docsort.data.rows import Rows
 from docsort.data.settings import DataSettings
+from docsort.data.tables import read_table
 from tests.data.conftest import csv_of, distinct_text
 
 Write = Callable[[str, str | bytes], str]
@@ -72,6 +76,18 @@ def test_bad_rows_are_counted_and_named(write: Write) -> None:
     assert "all.csv: 2 rows (30, 32) with an empty text." in corpus.notes
     with pytest.raises(DataError, match=r"2 rows \(30, 32\).*data.bad_rows=drop"):
         load_corpus(settings(train=write("all.csv", bad), bad_rows="refuse"), seed=1)
+
+
+def test_records_that_are_no_rows_and_notes_of_reading_are_told(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*given: Any) -> Rows:
+        rows = read_table(*given)
+        return replace(rows, skipped={"blank line": 2}, notes=("It is so.",))
+
+    monkeypatch.setattr(sources, "read_table", read)
+    corpus = load_corpus(settings(train=write("all.csv", csv_of(LABELS))), seed=1)
+    assert corpus.notes == ("It is so.", "all.csv: 2 records are no rows (blank line).")
 
 
 def test_a_rare_label_stops_the_run_or_is_left_out(write: Write) -> None:

@@ -74,6 +74,10 @@ def test_an_unknown_key_is_an_error() -> None:
         ({"split_column": "s", "time_column": "t"}, "different ways to split"),
         ({"label_separator": ""}, "data.label_separator= is not accepted; give null or what"),
         ({"audit_rows": 0}, "data.audit_rows=0"),
+        ({"text_column": None}, "data.text_column=None is not accepted; give a column's name, or"),
+        ({"text_column": []}, "data.text_column=[] is not accepted"),
+        ({"label_column": [1, "1"]}, "data.label_column=[1, '1'] is not accepted"),
+        ({"label_column": True}, "data.label_column=True is not accepted"),
         ({"max_held_out": 0}, "data.max_held_out=0"),
         ({"max_leak_share": -0.1}, "data.max_leak_share=-0.1"),
     ],
@@ -82,3 +86,19 @@ def test_a_wrong_setting_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         DataSettings(**{"source": "table", "name": "docs", "train": "a.csv", **given})
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "columns"),
+    [("body", ("body",)), (0, ("0",)), (["title", 1], ("title", "1")), (["a"], ("a",))],
+)
+def test_columns_are_one_name_or_several_or_numbers(given: Any, columns: tuple[str, ...]) -> None:
+    settings = DataSettings("table", "docs", "a.csv", text_column=given, label_column=given)
+    assert (settings.text_columns, settings.label_columns) == (columns, columns)
+
+
+def test_a_split_column_may_be_named_by_a_number() -> None:
+    assert (
+        DataSettings(**composed("data=csv", "data.train=a", "data.group_column=3")).group_column
+        == "3"
+    )

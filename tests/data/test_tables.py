@@ -11,11 +11,12 @@ import pytest
 from docsort.core.errors import DataError
 from docsort.data import file_formats
 from docsort.data.fingerprints import check_utf8
+from docsort.data.row_writers import row_writer
 from docsort.data.rows import Columns, Rows
 from docsort.data.tables import read_table
 
 Write = Callable[[str, str | bytes], str]
-COLUMNS = Columns("text", "label")
+COLUMNS = Columns(("text",), ("label",))
 
 
 def records(rows: Rows) -> list[tuple[int, str, object]]:
@@ -42,7 +43,7 @@ def test_values_come_through_as_written(write: Write, name: str, content: str) -
 def test_parquet(tmp_path: Path) -> None:
     table = pa.table({"n": [7, 8], "body": ["a", None], "x": [1.5, 2.5]})
     pa.parquet.write_table(table, tmp_path / "t.parquet")
-    rows = read_table(tmp_path / "t.parquet", Columns("body", "n"))
+    rows = read_table(tmp_path / "t.parquet", Columns(("body",), ("n",)))
     assert records(rows) == [(0, "a", "7"), (1, "", "8")]
     assert rows.task == "single_label"
 
@@ -85,7 +86,7 @@ def test_jsonl_takes_the_lists_that_parquet_takes(write: Write, tmp_path: Path) 
 
 
 def test_other_columns_are_read_under_our_names(write: Write) -> None:
-    columns = Columns("t", "l", split="part", group="t", time="when")
+    columns = Columns(("t",), ("l",), split="part", group="t", time="when")
     rows = read_table(write("t.csv", "t,l,part,when,z\na,b,test,2020,q\n"), columns)
     assert rows.dataset[0] == {
         "row": 0,
@@ -95,6 +96,25 @@ def test_other_columns_are_read_under_our_names(write: Write) -> None:
         "time": "2020",
         "label": "b",
     }
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet"])
+def test_several_text_columns_are_joined_by_line(tmp_path: Path, name: str) -> None:
+    table = pa.table(
+        {
+            "title": ["a", None, " ", "b"],
+            "body": ["one", "two", "", None],
+            "label": ["x", "x", "y", "y"],
+        }
+    )
+    with row_writer(tmp_path / name)(tmp_path / name) as put:
+        put(table)
+    rows = read_table(tmp_path / name, Columns(("title", "body"), ("label",)))
+    assert rows.dataset["text"][:] == ["a\none", "two", "", "b"]
+    swapped = read_table(tmp_path / name, Columns(("body", "title"), ("label",)))
+    assert swapped.dataset["text"][:] == ["one\na", "two", "", "b"]
+    with pytest.raises(DataError, match=r"no column 'lead' \(data.text_column=\[title,lead\]\)"):
+        read_table(tmp_path / name, Columns(("title", "lead"), ("label",)))
 
 
 def test_rows_are_numbered_across_batches(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +216,6 @@ def test_the_bad_byte_is_found_across_blocks(
 def test_what_was_read_differently_is_not_taken_from_the_cache(write: Write) -> None:
     file = write("t.csv", "text,label,other\na,x;y,z\n")
     assert records(read_table(file, COLUMNS)) == [(0, "a", "x;y")]
-    assert records(read_table(file, Columns("other", "label"))) == [(0, "z", "x;y")]
+    assert records(read_table(file, Columns(("other",), ("label",)))) == [(0, "z", "x;y")]
     assert records(read_table(file, COLUMNS, separator=";")) == [(0, "a", ["x", "y"])]
     assert records(read_table(file, COLUMNS, separator="|")) == [(0, "a", ["x;y"])]
