@@ -5,12 +5,10 @@ Knows nothing of documents and labels. No error quotes what a file holds.
 
 import csv
 import io
-import itertools
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -18,13 +16,13 @@ import pyarrow.parquet
 
 from docsort.core.errors import DataError
 from docsort.data.fingerprints import open_plain
+from docsort.data.json_rows import json_fields, json_tables
 from docsort.data.naming import shortened
-from docsort.data.rows import BATCH_ROWS, is_list
+from docsort.data.rows import BATCH_ROWS
+from docsort.data.values import is_list
 
 # One row must fit into a block; 16 MiB is some 3,000 pages of text.
 BLOCK_BYTES = 16 << 20
-# jsonl has no header; these records tell its columns.
-FIRST_RECORDS = 1_000
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FORMATS = ".csv, .tsv, .jsonl, .parquet, each also with .gz"
 
@@ -40,15 +38,27 @@ def format_of(file: Path) -> str:
     return kind
 
 
-def present_columns(file: Path, kind: str) -> tuple[list[str], set[str]]:
-    """All columns' names, and those that hold lists. Raises DataError for an empty file."""
+@dataclass(frozen=True)
+class Present:
+    """All columns' names, those that hold lists, and records that are no rows, by reason."""
+
+    names: list[str]
+    lists: frozenset[str] = frozenset()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+def present_columns(file: Path, kind: str) -> Present:
+    """What a file holds. Raises DataError for an empty one."""
     if kind in DELIMITERS:
-        return _csv_header(file, DELIMITERS[kind]), set()
+        return Present(_csv_header(file, DELIMITERS[kind]))
     if kind == ".jsonl":
-        return _json_columns(file)
+        found = json_fields(file)
+        skipped = {"blank line": found.blank_lines} if found.blank_lines else {}
+        return Present(list(found.schema.names), found.lists, skipped)
     with _parquet(file) as parquet:
         schema = parquet.schema_arrow
-        return list(schema.names), {field.name for field in schema if is_list(field.type)}
+        lists = frozenset(each.name for each in schema if is_list(each.type))
+        return Present(list(schema.names), lists)
 
 
 def batches(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:
@@ -56,7 +66,7 @@ def batches(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:
     if kind in DELIMITERS:
         return _csv_batches(file, DELIMITERS[kind], names)
     if kind == ".jsonl":
-        return _jsonl_batches(file, names)
+        return _json_batches(file, names)
     return _parquet_batches(file, names)
 
 
@@ -116,72 +126,9 @@ def _csv_complaint(file: Path, ragged: list[pa.csv.InvalidRow], error: pa.ArrowI
     return f"{file} can't be read as a table; is every opening quote closed?"
 
 
-def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
-    with open_plain(file) as raw:
-        for number, line in enumerate(raw, start=1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except json.JSONDecodeError as error:
-                raise DataError(f"{file}: line {number} is not JSON ({error.msg}).") from None
-            except (ValueError, RecursionError):
-                raise DataError(
-                    f"{file}: line {number} can't be read: it nests too deeply, or holds a number "
-                    "of thousands of digits."
-                ) from None
-            if not isinstance(record, dict):
-                raise DataError(f"{file}: line {number} is not a JSON object.")
-            yield record
-
-
-def _json_columns(file: Path) -> tuple[list[str], set[str]]:
-    records = list(itertools.islice(_json_lines(file), FIRST_RECORDS))
-    if not records:
-        raise DataError(f"{file} is empty: it has no lines.")
-    names = dict.fromkeys(name for record in records for name in record)
-    lists = {name for name in names if any(isinstance(r.get(name), list) for r in records)}
-    return list(names), lists
-
-
-def _jsonl_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for row, record in enumerate(_json_lines(file)):
-        for name, values in columns.items():
-            values.append(_json_value(record.get(name), file, row, name))
-        if (row + 1) % BATCH_ROWS == 0:
-            yield _json_table(columns, file)
-            columns = {name: [] for name in names}
-    if any(columns.values()):
-        yield _json_table(columns, file)
-
-
-def _json_value(value: object, file: Path, row: int, name: str) -> str | list[str | None] | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(v, str | int | float | None) for v in value):
-        return [None if item is None else str(item) for item in value]
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    raise DataError(f"{file}: row {row} has neither text, a number nor a list of them in {name!r}.")
-
-
-def _json_table(columns: dict[str, list[Any]], file: Path) -> pa.Table:
-    try:
-        return pa.table({name: _json_array(values) for name, values in columns.items()})
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{file} holds half a character (a lone surrogate, \\ud800 to \\udfff), which UTF-8 "
-            "has no bytes for. Write the file anew with whole characters."
-        ) from None
-
-
-def _json_array(values: list[Any]) -> pa.Array:
-    """Among lists, a value by itself is a list of one; Arrow would make its letters the items."""
-    if not any(isinstance(value, list) for value in values):
-        return pa.array(values, pa.string())
-    listed = [[value] if isinstance(value, str) else value for value in values]
-    return pa.array(listed, pa.list_(pa.string()))
+def _json_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
+    schema = json_fields(file).schema
+    yield from json_tables(file, pa.schema([schema.field(name) for name in names]), BATCH_ROWS)
 
 
 @contextmanager
@@ -205,12 +152,12 @@ def _parquet_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
 
 def _check_values(batch: pa.RecordBatch, file: Path, first: int) -> None:
     """Arrow takes any bytes of a parquet for texts until Python wants one."""
-    for field, column in zip(batch.schema, batch.columns, strict=True):
+    for each, column in zip(batch.schema, batch.columns, strict=True):
         try:
             column.validate(full=True)
         except pa.ArrowInvalid:
             raise DataError(
-                f"{file}: column {shortened(field.name)} holds what is no "
-                f"{str(field.type)[:40]} in the rows {first} to {first + len(batch) - 1}, 0 being "
+                f"{file}: column {shortened(each.name)} holds what is no "
+                f"{str(each.type)[:40]} in the rows {first} to {first + len(batch) - 1}, 0 being "
                 "the first; texts must be UTF-8."
             ) from None

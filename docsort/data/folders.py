@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from docsort.core.errors import DataError
-from docsort.data.rows import BATCH_ROWS, Rows, row_schema, rows_from
+from docsort.data.rows import BATCH_ROWS, TEXT_AND_LABEL, Rows, rows_from
 
 
 def read_folder(folder: Path) -> Rows:
@@ -24,8 +24,7 @@ def read_folder(folder: Path) -> Rows:
             f"{folder} holds no documents: it needs a folder for each label with text files in it, "
             "as in LABEL/1.txt."
         )
-    schema = row_schema(("text", "label"), multi_label=False)
-    return rows_from(folder.name, schema, lambda: _tables(labelled), None)
+    return rows_from(folder.name, TEXT_AND_LABEL, lambda: _tables(labelled))
 
 
 def _visible(folder: Path) -> list[Path]:

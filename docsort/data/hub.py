@@ -10,7 +10,7 @@ from datasets.exceptions import DatasetGenerationError, DatasetsError
 
 from docsort.core.errors import DataError
 from docsort.data.naming import named
-from docsort.data.rows import BATCH_ROWS, Columns, Rows, row_schema, rows_from
+from docsort.data.rows import BATCH_ROWS, Columns, Rows, rows_from
 
 
 def read_hub(
@@ -70,18 +70,18 @@ def _is_saved(folder: Path) -> bool:
 
 def _rows(source: str, dataset: Dataset, columns: Columns, separator: str | None) -> Rows:
     columns.check(source, dataset.column_names)
-    wanted = columns.wanted()
-    feature = dataset.features[columns.label[0]]
+    label = columns.label[0]
+    feature = dataset.features[label]
     listed = _list_item(feature) is not None
-    schema = row_schema(wanted, multi_label=listed or separator is not None)
 
     def read() -> Iterator[pa.Table]:
         chosen = dataset.select_columns(columns.names()).with_format("arrow")
-        for batch in map(columns.under_our_names, chosen.iter(BATCH_ROWS)):
-            place = batch.column_names.index("label")
-            yield batch.set_column(place, "label", _named(batch["label"], feature))
+        for batch in chosen.iter(BATCH_ROWS):
+            place = batch.column_names.index(label)
+            one = len(columns.label) == 1  # of several, the columns' names are the labels
+            yield batch.set_column(place, label, _named(batch[label], feature)) if one else batch
 
-    return rows_from(source, schema, read, separator)
+    return rows_from(source, columns, read, listed=listed, separator=separator)
 
 
 def _list_item(feature: Any) -> Any:

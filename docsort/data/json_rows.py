@@ -5,8 +5,11 @@ mixed lists or more than one kind travels as JSON text, marked so, and is writte
 as it was. Knows nothing of documents; no error quotes what a file holds.
 """
 
+import codecs
+import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +30,45 @@ _TYPES = {
 }
 
 
-def json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """One object a line; blank lines are passed over. Raises DataError naming the 1-based line."""
-    with open_plain(path) as raw:
-        for number, line in enumerate(raw, start=1):
-            if line.strip():
-                yield _row(line, f"{path}: line {number}")
+@dataclass(frozen=True)
+class JsonFields:
+    """The fields of a whole jsonl file.
+
+    ``schema``: every field that any line has, in the order of first sight, with the type that holds
+    all of its values. ``lists``: fields that hold a list in some line. ``blank_lines`` are no rows.
+    """
+
+    schema: pa.Schema
+    lists: frozenset[str]
+    blank_lines: int
 
 
-def json_schema(path: Path) -> pa.Schema:
-    """Every field that any line has, in the order of first sight, with the type that holds all."""
+def json_fields(path: Path) -> JsonFields:
+    """Read the whole file once. Raises DataError: no rows, or the 1-based line that is wrong."""
     kinds: dict[str, set[str]] = {}
-    for row in json_rows(path):
-        for name, value in row.items():
+    blank_lines = 0
+    for row in _lines(path):
+        blank_lines += row is None
+        for name, value in (row or {}).items():
             kinds.setdefault(name, set()).add(_kind(value))
-    return pa.schema([_field(name, seen) for name, seen in kinds.items()])
+    if not kinds:
+        raise DataError(f"{path} is empty: it has no rows.")
+    lists = frozenset(name for name, seen in kinds.items() if seen & {"texts", "list"})
+    schema = pa.schema([_field(name, seen) for name, seen in kinds.items()])
+    return JsonFields(schema, lists, blank_lines)
 
 
-def json_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """The rows under ``json_schema``'s schema of their file; a field that a row lacks is null."""
+def json_tables(path: Path, schema: pa.Schema, num_rows: int) -> Iterator[pa.Table]:
+    """Tables of ``num_rows`` rows, the last may be shorter; a field that a row lacks is null.
+
+    ``schema`` holds fields of the file's `json_fields`. Raises DataError naming the line.
+    """
+    rows = (row for row in _lines(path) if row is not None)
+    while block := list(itertools.islice(rows, num_rows)):
+        yield _table(block, schema)
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     columns = []
     for field in schema:
         values = [row.get(field.name) for row in rows]
@@ -56,25 +79,63 @@ def json_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def is_json(field: pa.Field) -> bool:
-    """Whether the column's texts are JSON that ``json_table`` wrote."""
+    """Whether the column's texts are JSON that ``json_tables`` wrote."""
     return bool(field.metadata == _AS_JSON)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any] | None]:
+    """One object a line, None for a blank line. A byte order mark may begin any line."""
+    first = True
+    with open_plain(path) as raw:
+        for number, line in enumerate(raw, start=1):
+            if not line.strip():
+                yield None
+                continue
+            if first and line.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+                raise DataError(
+                    f"{path} holds one JSON array; jsonl holds one JSON object a line. Convert it: "
+                    "jq -c '.[]' FILE > NEW.jsonl"
+                )
+            first = False
+            yield _row(line, f"{path}: line {number}")
 
 
 def _row(line: bytes, where: str) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8-sig"))
+        row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_distinct)
         if b"\\ud" in line.lower():  # an escape may be half a character, which UTF-8 can't hold
             json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise DataError(
             f"{where} holds half a character (a lone surrogate, \\ud800 to \\udfff), which UTF-8 "
-            "has no bytes for; write it anew with whole characters"
+            "has no bytes for. Write it again with whole characters."
+        ) from None
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{where} is not JSON ({error.msg}); jsonl holds one JSON object a line."
+        ) from None
+    except _TwiceError:
+        raise DataError(
+            f"{where} has two values for one name in an object. Which is meant? Leave one."
         ) from None
     except (ValueError, RecursionError):
-        raise DataError(f"{where} is not JSON; jsonl holds one JSON object a line") from None
+        raise DataError(
+            f"{where} can't be read: it nests too deeply, or holds a number of thousands of digits."
+        ) from None
     if not isinstance(row, dict):
-        raise DataError(f"{where} is not a JSON object; jsonl holds one JSON object a line")
+        raise DataError(f"{where} is not a JSON object; jsonl holds one JSON object a line.")
     return row
+
+
+class _TwiceError(Exception):
+    """An object has the same name twice, of which Python's json would keep the last."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise _TwiceError
+    return made
 
 
 def _kind(value: object) -> str:
@@ -84,7 +145,7 @@ def _kind(value: object) -> str:
         # beyond 53 bits a double is not exact, beyond 63 there is no Arrow integer
         return "integer" if abs(value) <= 1 << 53 else "long" if abs(value) < 1 << 63 else "json"
     if isinstance(value, list):
-        return "texts" if all(isinstance(item, str) for item in value) else "json"
+        return "texts" if all(isinstance(item, str) for item in value) else "list"
     return {type(None): "null", str: "text", float: "number"}.get(type(value), "json")
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from sklearn.datasets import fetch_20newsgroups, get_data_home
 
 from docsort.core.errors import DataError
-from docsort.data.rows import Rows, row_schema, rows_from
+from docsort.data.rows import TEXT_AND_LABEL, Rows, rows_from
 
 
 def read_newsgroups() -> dict[str, Rows]:
@@ -38,5 +38,4 @@ def _fetched(split: str) -> Any:
 def _rows(split: str, fetched: Any) -> Rows:
     labels = [fetched.target_names[target] for target in fetched.target]
     table = pa.table({"text": fetched.data, "label": labels})
-    schema = row_schema(("text", "label"), multi_label=False)
-    return rows_from(f"newsgroups-{split}", schema, lambda: [table], None)
+    return rows_from(f"newsgroups-{split}", TEXT_AND_LABEL, lambda: [table])

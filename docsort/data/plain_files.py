@@ -5,7 +5,6 @@ written by row_writers.py.
 """
 
 import csv
-import itertools
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
 from docsort.data.file_formats import batches, format_of, present_columns
 from docsort.data.fingerprints import check_utf8
-from docsort.data.json_rows import is_json, json_rows, json_schema, json_table
+from docsort.data.json_rows import is_json, json_fields, json_tables
 from docsort.data.naming import named, shortened
 
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -88,7 +87,7 @@ def read_plain(path: Path) -> PlainFile:
         sha256 = file_sha256(path)
         if kind != ".parquet":
             check_utf8(path)
-        schema = json_schema(path) if kind == ".jsonl" else _header_schema(path, kind)
+        schema = json_fields(path).schema if kind == ".jsonl" else _header_schema(path, kind)
     return PlainFile(path, schema, sum(len(table) for table in _tables(path, schema)), sha256)
 
 
@@ -100,7 +99,7 @@ def _holds_text(type: pa.DataType) -> bool:
 
 def _header_schema(path: Path, kind: str) -> pa.Schema:
     """Cells of csv stay the strings that they are, so that they are written back unchanged."""
-    names, _ = present_columns(path, kind)
+    names = present_columns(path, kind).names
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise DataError(
             f"{path} has more than one column of the same name: {named(twice)}; rename all but one"
@@ -115,12 +114,10 @@ def _tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """The file's rows under its schema, in tables of whatever length."""
     kind = format_of(path)
     with _own_words(path, kind):
-        if kind != ".jsonl":
+        if kind == ".jsonl":
+            yield from json_tables(path, schema, _JSON_ROWS)
+        else:
             yield from batches(path, kind, schema.names)
-            return
-        rows = json_rows(path)
-        while block := list(itertools.islice(rows, _JSON_ROWS)):
-            yield json_table(block, schema)
 
 
 @contextmanager

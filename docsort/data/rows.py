@@ -15,7 +15,8 @@ from datasets import Dataset
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
 from docsort.data.naming import named
-from docsort.data.store import stored
+from docsort.data.store import column_of, stored
+from docsort.data.values import Cells, flagged
 
 BATCH_ROWS = 10_000
 
@@ -59,15 +60,8 @@ class Columns:
                     f"It has: {named(present)}. Name one of them: data.{ours}_column=NAME."
                 )
 
-    def under_our_names(self, table: pa.Table) -> pa.Table:
-        """A table with the source's columns as one with ours, of the source's types.
 
-        Several text columns become one, their texts that are not blank on lines of their own.
-        """
-        ours = {name: table[theirs[0]] for name, theirs in self.wanted().items()}
-        if len(self.text) > 1:
-            ours["text"] = _lines([_as_text(table[name], "text") for name in self.text])
-        return pa.table(ours)
+TEXT_AND_LABEL = Columns(("text",), ("label",))
 
 
 def setting(names: tuple[str, ...]) -> str:
@@ -105,78 +99,100 @@ class Rows:
 
 
 def rows_from(
-    source: str, schema: pa.Schema, read: Callable[[], Iterable[pa.Table]], separator: str | None
+    source: str,
+    columns: Columns,
+    read: Callable[[], Iterable[pa.Table]],
+    *,
+    listed: bool = False,
+    separator: str | None = None,
 ) -> Rows:
     """Rows of a source that is no single file; their SHA-256 is over texts and labels.
 
-    ``read`` gives tables with our columns, and is called a second time when they are not yet on
-    disk.
+    Args:
+        source: what the user named it by.
+        columns: which of the tables' columns to read.
+        read: gives the tables, and is called a second time when they are not yet on disk.
+        listed: whether labels come as lists.
+        separator: what stands between the labels in one cell.
     """
+    schema = row_schema(columns, listed, separator)
     digest = hashlib.sha256()
-    for table in conformed(read(), schema, separator):
+    for table in conformed(read(), columns, schema, separator, source):
         for text, label in zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True):
             digest.update(f"{len(text)}:{text}{label!r}".encode())
     others = [name for name in schema.names if name not in ("row", "text", "label")]
     key = ("content", source, digest.hexdigest(), *others)
-    dataset = stored(key, schema, conformed(read(), schema, separator))
-    return Rows(dataset, source, digest.hexdigest())
+    dataset = stored(key, schema, conformed(read(), columns, schema, separator, source))
+    notes = separator_notes(dataset, source, separator)
+    return Rows(dataset, source, digest.hexdigest(), notes=notes)
 
 
-def row_schema(columns: Iterable[str], multi_label: bool) -> pa.Schema:
-    """The types that `Rows` promises for our columns of these names."""
-    label = pa.list_(pa.string()) if multi_label else pa.string()
-    types = {"row": pa.int64(), **dict.fromkeys(columns, pa.string()), "label": label}
+def row_schema(columns: Columns, listed: bool, separator: str | None) -> pa.Schema:
+    """The types that `Rows` promises. ``listed``: labels come as lists."""
+    several = listed or separator is not None or len(columns.label) > 1
+    label = pa.list_(pa.string()) if several else pa.string()
+    types = {"row": pa.int64(), **dict.fromkeys(columns.wanted(), pa.string()), "label": label}
     return pa.schema(list(types.items()))
 
 
+def separator_notes(dataset: Dataset, source: str, separator: str | None) -> tuple[str, ...]:
+    """A sentence where no two labels are separated: the setting may be wrong."""
+    labels = column_of(dataset, "label")
+    if separator is None or (pc.max(pc.list_value_length(labels)).as_py() or 0) > 1:
+        return ()
+    return (
+        f"data.label_separator={separator!r} is between labels in no cell of {source}: every "
+        "document has at most one label.",
+    )
+
+
 def conformed(
-    tables: Iterable[pa.Table], schema: pa.Schema, separator: str | None = None
+    tables: Iterable[pa.Table],
+    columns: Columns,
+    schema: pa.Schema,
+    separator: str | None,
+    source: str,
 ) -> Iterator[pa.Table]:
-    """Numbers the rows and brings tables with our columns to the types that `Rows` promises."""
+    """Numbers the rows and brings a source's tables to the columns and types that `Rows` promises.
+
+    Raises DataError, naming the row of ``source``, where a value can't be a text or a label.
+    """
     first = 0
     for table in tables:
-        columns = {name: table[name] for name in schema.names if name != "row"}
-        columns = {name: _as_text(col, name) for name, col in columns.items() if name != "label"}
-        columns["label"] = _label_column(table["label"], schema.field("label").type, separator)
-        columns["row"] = pa.array(range(first, first + table.num_rows), pa.int64())
-        yield pa.table([columns[name] for name in schema.names], schema=schema)
-        first += table.num_rows
+        ours: dict[str, Any] = {"row": pa.array(range(first, first + len(table)), pa.int64())}
+        for name, theirs in columns.wanted().items():
+            cells = [
+                Cells(
+                    values=table[column],
+                    field=table.schema.field(column),
+                    setting=f"data.{name}_column",
+                    source=source,
+                    first=first,
+                )
+                for column in theirs
+            ]
+            if name == "label":
+                ours[name] = _labels(cells, schema.field("label").type, separator)
+            else:
+                ours[name] = _lines([each.texts() for each in cells])
+        yield pa.table([ours[name] for name in schema.names], schema=schema)
+        first += len(table)
 
 
-def is_list(type: pa.DataType) -> bool:
-    """Arrow has two kinds of list; labels may come as either."""
-    return bool(pa.types.is_list(type) or pa.types.is_large_list(type))
+def _labels(cells: list[Cells], type: pa.DataType, separator: str | None) -> Any:
+    if len(cells) > 1:
+        return pa.array(flagged(cells), type)
+    if pa.types.is_list(type):
+        return pa.array(cells[0].label_lists(separator), type)
+    return cells[0].labels()
 
 
-def _lines(columns: list[Any]) -> Any:
-    """Not by Arrow's binary_join_element_wise: pyarrow 26 leaves out rows that are all null."""
+def _lines(columns: list[pa.ChunkedArray]) -> Any:
+    """Texts of several columns as one, those that are not blank on lines of their own.
+
+    Not by Arrow's binary_join_element_wise: pyarrow 26 leaves out rows that are all null.
+    """
+    if len(columns) == 1:
+        return columns[0]
     rows = zip(*(column.to_pylist() for column in columns), strict=True)
     return pa.array(["\n".join(part for part in row if part.strip()) for row in rows], pa.string())
-
-
-def _label_column(column: Any, type: pa.DataType, separator: str | None) -> Any:
-    if not pa.types.is_list(type):
-        return pc.utf8_trim_whitespace(_as_text(column, "label"))
-    if separator is None or is_list(column.type):
-        parts = column.to_pylist()
-    else:
-        joined = _as_text(column, "label").to_pylist()
-        parts = [cell.split(separator) if cell.strip() else None for cell in joined]
-    return pa.array([None if p is None else _distinct(p) for p in parts], type)
-
-
-def _distinct(names: list[Any] | str) -> list[str]:
-    """Sorted, so that one set of labels is always one list."""
-    if isinstance(names, str):
-        names = [names]
-    return sorted({str(n).strip() for n in names if n is not None} - {""})
-
-
-def _as_text(column: Any, name: str) -> Any:
-    try:
-        return pc.fill_null(column.cast(pa.string()), "")
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise DataError(
-            f"The {name} column holds {column.type}, which is not text. "
-            f"Name another column: data.{name}_column=NAME."
-        ) from None

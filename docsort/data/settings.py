@@ -69,8 +69,15 @@ class DataSettings:
         _check("batch_size", self.batch_size, self.batch_size >= 1, "a number of documents, 1 up")
         few = self.train_per_label
         _check("train_per_label", few, few is None or few >= 1, "null or a number from 1 up")
+        if type(self.label_separator) is str:  # two characters are what a shell leaves of a tab
+            object.__setattr__(self, "label_separator", self.label_separator.replace("\\t", "\t"))
         between = self.label_separator
         _check("label_separator", between, between != "", "null or what stands between labels")
+        if between is not None and len(self.label_columns) > 1:
+            raise ConfigError(
+                f"data.label_separator={between} is for labels in one cell, but several columns "
+                "hold 0 or 1 (data.label_column). Leave it out, or name one column."
+            )
         self._check_name()
         self._check_source()
         self._check_splits()

@@ -11,7 +11,7 @@ import pyarrow as pa
 from docsort.data.folders import read_folder
 from docsort.data.hub import read_hub
 from docsort.data.newsgroups import read_newsgroups
-from docsort.data.rows import Columns, Rows, row_schema, rows_from
+from docsort.data.rows import TEXT_AND_LABEL, Columns, Rows, rows_from
 from docsort.data.settings import SPLITS, DataSettings
 from docsort.data.tables import read_table
 
@@ -68,8 +68,7 @@ def _library_docs(settings: DataSettings) -> dict[str, Rows]:
     from docsort.data.library_docs import build_library_docs
 
     table = pa.Table.from_pandas(build_library_docs()[["text", "label"]], preserve_index=False)
-    schema = row_schema(("text", "label"), multi_label=False)
-    return {"train": rows_from("library_docs", schema, lambda: [table], None)}
+    return {"train": rows_from("library_docs", TEXT_AND_LABEL, lambda: [table])}
 
 
 OPENERS: dict[str, Callable[[DataSettings], dict[str, Rows]]] = {

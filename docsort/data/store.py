@@ -19,7 +19,7 @@ from datasets import Dataset
 from docsort.core.errors import DataError
 
 # Part of every key: raise it when the meaning of stored rows changes.
-FORMAT = "1"
+FORMAT = "2"
 
 
 def stored(key_parts: Iterable[str], schema: pa.Schema, batches: Iterable[pa.Table]) -> Dataset:

@@ -10,7 +10,7 @@ from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
 from docsort.data.file_formats import batches, format_of, present_columns
 from docsort.data.fingerprints import check_utf8
-from docsort.data.rows import Columns, Rows, conformed, row_schema
+from docsort.data.rows import Columns, Rows, conformed, row_schema, separator_notes
 from docsort.data.store import stored
 
 
@@ -24,15 +24,15 @@ def read_table(path: str | Path, columns: Columns, separator: str | None = None)
     kind = format_of(file)
     if kind != ".parquet":
         check_utf8(file)
-    present, lists = present_columns(file, kind)
-    columns.check(str(file), present)
-    wanted = columns.wanted()
-    listed = not lists.isdisjoint(columns.label)
-    schema = row_schema(wanted, multi_label=listed or separator is not None)
+    present = present_columns(file, kind)
+    columns.check(str(file), present.names)
+    schema = row_schema(columns, not present.lists.isdisjoint(columns.label), separator)
     digest = file_sha256(file)
-    key = ("file", kind, digest, json.dumps(wanted), separator or "")
-    tables = map(columns.under_our_names, batches(file, kind, columns.names()))
-    return Rows(stored(key, schema, conformed(tables, schema, separator)), file.name, digest)
+    key = ("file", kind, digest, json.dumps(columns.wanted()), separator or "")
+    tables = batches(file, kind, columns.names())
+    dataset = stored(key, schema, conformed(tables, columns, schema, separator, str(file)))
+    notes = separator_notes(dataset, file.name, separator)
+    return Rows(dataset, file.name, digest, present.skipped, notes)
 
 
 def _existing(file: Path, given: str | Path) -> Path:

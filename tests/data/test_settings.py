@@ -73,6 +73,7 @@ def test_an_unknown_key_is_an_error() -> None:
         ({"split_column": "s", "test": "t.csv"}, "leave data.val and data.test out"),
         ({"split_column": "s", "time_column": "t"}, "different ways to split"),
         ({"label_separator": ""}, "data.label_separator= is not accepted; give null or what"),
+        ({"label_column": ["a", "b"], "label_separator": ";"}, "Leave it out, or name one column"),
         ({"audit_rows": 0}, "data.audit_rows=0"),
         ({"text_column": None}, "data.text_column=None is not accepted; give a column's name, or"),
         ({"text_column": []}, "data.text_column=[] is not accepted"),
@@ -102,3 +103,7 @@ def test_a_split_column_may_be_named_by_a_number() -> None:
         DataSettings(**composed("data=csv", "data.train=a", "data.group_column=3")).group_column
         == "3"
     )
+
+
+def test_a_label_separator_typed_as_two_characters_is_a_tab() -> None:
+    assert DataSettings("table", "docs", "a.csv", label_separator="\\t").label_separator == "\t"

@@ -80,7 +80,7 @@ def test_jsonl_takes_the_lists_that_parquet_takes(write: Write, tmp_path: Path) 
     pa.parquet.write_table(table, tmp_path / "t.parquet")
     from_json = records(read_table(write("t.jsonl", lines), COLUMNS))
     assert from_json == records(read_table(tmp_path / "t.parquet", COLUMNS))
-    assert from_json == [(0, "a", ["x"]), (1, "b", [])]
+    assert from_json == [(0, "a", ["x"]), (1, "b", None)]
     halves = read_table(write("half.jsonl", '{"text":"a","label":[0.5]}\n'), COLUMNS)
     assert records(halves) == [(0, "a", ["0.5"])]
 
@@ -163,9 +163,13 @@ def test_an_interrupted_reading_leaves_nothing(write: Write, own_cache: Path) ->
         ("t.csv", '\n\ntext,"label\na,' + "secret" * 30_000, "header in line 3 can't be read"),
         ("t.jsonl", "\n" + '{"secret":' * 100_000, "line 2 can't be read: it nests too deeply"),
         ("t.jsonl", f'{{"secret": 1{"0" * 5_000}}}', "line 1 can't be read"),
-        ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
-        ("t.jsonl", '{"text": {"secret": 1}, "label": "b"}\n', "row 0 has neither text"),
-        ("t.jsonl", '{"text": "a", "label": [{"secret": 1}]}', "nor a list of them in 'label'"),
+        ("t.jsonl", "[1]\n", "holds one JSON array; jsonl holds one JSON object a line."),
+        ("t.jsonl", '{"text": {"secret": 1}, "label": "b"}\n', "row 0 holds an object in"),
+        (
+            "t.jsonl",
+            '{"text": "a", "label": [{"secret": 1}]}',
+            "row 0 holds an object in a list in column 'label'",
+        ),
         ("t.jsonl", '{"text": "secret \\ud800", "label": "b"}\n', "half a character"),
         ("t.xlsx", "secret", "its name must end in one of .csv, .tsv"),
         ("t.parquet", "secret", "not a whole parquet file"),
