@@ -139,12 +139,18 @@ def _print_table(texts: list[str], answers: list[dict[str, Any]]) -> None:
         excerpt = " ".join(text.split())
         if len(excerpt) > EXCERPT_CHARACTERS:
             excerpt = excerpt[: EXCERPT_CHARACTERS - 1] + "…"
-        labels = answer["labels"] if "labels" in answer else [answer["label"]]
         receipt = answer["receipt"]
-        table.add_row(
-            excerpt,
-            ", ".join(labels) or "(none)",
-            f"{answer['scores'][0]['score']:.3f}",
-            f"{receipt['tokens_read']} of {receipt['tokens']}",
-        )
+        read = f"{receipt['tokens_read']} of {receipt['tokens']}"
+        table.add_row(excerpt, *_labels_and_scores(answer), read)
     Console().print(table, markup=False)
+
+
+def _labels_and_scores(answer: dict[str, Any]) -> tuple[str, str]:
+    """The predicted labels and their scores; with no label, how near the highest score came."""
+    if "label" in answer:
+        return answer["label"], f"{answer['score']:.3f}"
+    scores = [(entry["label"], f"{entry['score']:.3f}") for entry in answer["scores"]]
+    if not answer["labels"]:
+        return "(none)", f"highest {scores[0][1]}"
+    predicted = [score for label, score in scores if label in answer["labels"]]
+    return ", ".join(answer["labels"]), ", ".join(predicted)

@@ -6,18 +6,19 @@ Accepted bodies: ``text/plain`` (the document itself), or JSON ``{"text": "…"}
 ``{"inputs": "…"}`` or ``{"inputs": ["…", …], "parameters": {"top_k": 3}}``.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from docsort.core.bundle import Bundle
 from docsort.core.errors import RequestError
-from docsort.core.probabilities import decide
+from docsort.core.json_bodies import is_object_of, read_json
+from docsort.core.probabilities import decide, limits
 from docsort.core.scorer import Prediction
 
 MAX_DOCUMENTS = 256
 _FIELDS = ("text", "inputs", "parameters")
+_BYTE_ORDER_MARK = "\ufeff"
 _ACCEPTED_JSON = '{"text": "…"}, {"inputs": "…"} or {"inputs": ["…", "…"]}'
 
 
@@ -44,14 +45,21 @@ def parse_request(body: bytes, content_type: str | None) -> ClassifyRequest:
             "Content-Type must be text/plain or application/json, in UTF-8",
         )
     try:
-        content = bytes(body).decode("utf-8")
+        content = bytes(body).decode("utf-8").removeprefix(_BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise RequestError(
             400, "not_utf8", f"the body is not UTF-8 (byte {error.start}); send UTF-8"
         ) from None
-    if media_type == "text/plain":
-        return ClassifyRequest((_check_text(content, None),), single=True)
-    return _parse_json(content)
+    if media_type == "application/json":
+        return _parse_json(content)
+    if is_object_of(content, _FIELDS, needs=("text", "inputs")):
+        raise RequestError(
+            422,
+            "json_as_text",
+            "this is JSON: send Content-Type application/json; to classify it as a document, send "
+            'it as {"text": …}',
+        )
+    return ClassifyRequest((_check_text(content, None),), single=True)
 
 
 def check_request(texts: Sequence[str], top_k: int | None = None) -> ClassifyRequest:
@@ -105,11 +113,10 @@ def _media_type(content_type: str | None) -> str:
 
 def _parse_json(content: str) -> ClassifyRequest:
     try:
-        # Python refuses to convert very long integers; as floats they are refused by their field
-        fields = json.loads(content, parse_int=_short_int)
-    except (ValueError, RecursionError):
+        fields = read_json(content)
+    except ValueError as error:
         raise RequestError(
-            400, "not_json", f"the body is not JSON that can be read; accepted: {_ACCEPTED_JSON}"
+            400, "not_json", f"the body is not JSON: {error}; accepted: {_ACCEPTED_JSON}"
         ) from None
     if not isinstance(fields, dict) or ("text" in fields) == ("inputs" in fields):
         raise RequestError(422, "bad_fields", f"accepted: {_ACCEPTED_JSON}")
@@ -122,10 +129,6 @@ def _parse_json(content: str) -> ClassifyRequest:
         text = fields["text"] if "text" in fields else fields["inputs"]
         return ClassifyRequest((_check_text(text, None),), True, top_k)
     return ClassifyRequest(_check_list(fields["inputs"]), False, top_k)
-
-
-def _short_int(digits: str) -> int | float:
-    return int(digits) if len(digits) < 16 else float(digits)
 
 
 def _check_list(inputs: Any) -> tuple[str, ...]:
@@ -177,17 +180,17 @@ def _empty(index: int | None) -> RequestError:
 def _render_one(
     prediction: Prediction, top_k: int | None, bundle: Bundle, model_name: str, version: str
 ) -> dict[str, Any]:
-    probabilities = [float(p) for p in prediction.probabilities]
-    order = sorted(range(len(probabilities)), key=lambda c: -probabilities[c])
-    scores = [{"label": bundle.labels[c], "score": probabilities[c]} for c in order]
     decided = decide(prediction.probabilities, bundle.task, bundle.calibration.thresholds)
+    scores = _scores(prediction, bundle)
+    order = sorted(range(len(scores)), key=lambda c: -scores[c]["score"])
+    shown = [c for rank, c in enumerate(order) if rank < (top_k or len(order)) or c in decided]
     if bundle.task == "single_label":
-        decision: dict[str, Any] = dict(scores[0])
+        decision: dict[str, Any] = dict(scores[order[0]])
     else:
         decision = {"labels": [bundle.labels[c] for c in decided]}
     return {
         **decision,
-        "scores": scores[:top_k],
+        "scores": [scores[c] for c in shown],
         "receipt": {
             "tokens": prediction.receipt.tokens,
             "tokens_read": prediction.receipt.tokens_read,
@@ -196,3 +199,16 @@ def _render_one(
         },
         "model": {"name": model_name, "version": version},
     }
+
+
+def _scores(prediction: Prediction, bundle: Bundle) -> list[dict[str, Any]]:
+    """A score for each class, in the classes' order; of several labels with its threshold."""
+    scores: list[dict[str, Any]] = [
+        {"label": label, "score": float(probability)}
+        for label, probability in zip(bundle.labels, prediction.probabilities, strict=True)
+    ]
+    if bundle.task == "multi_label":
+        thresholds_C = limits(len(scores), bundle.calibration.thresholds)
+        for score, threshold in zip(scores, thresholds_C, strict=True):
+            score["threshold"] = float(threshold)
+    return scores

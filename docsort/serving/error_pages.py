@@ -56,6 +56,12 @@ def error_pages(max_body_bytes: int) -> list[ErrorPage]:
         ),
         ErrorPage(414, "uri_too_long", "the request's path is too long"),
         ErrorPage(415, "unsupported_media_type", media),
+        ErrorPage(
+            422,
+            "query_not_accepted",
+            "this path takes no query string: parameters belong in the JSON body, a version in the "
+            "path /predictions/NAME/VERSION",
+        ),
         ErrorPage(429, "too_many_requests", "this address sends too many requests at once", _RETRY),
         ErrorPage(431, "headers_too_large", "the request's headers are too large"),
         ErrorPage(500, "internal", "the server failed on this request"),

@@ -17,6 +17,7 @@ from docsort.serving.settings import ServeSettings
 _REFUSED_BY_HANDLER = (
     (400, "not_utf8", "the body is not UTF-8"),
     (400, "not_json", "the body is not JSON that can be read"),
+    (422, "json_as_text", "a request in JSON was sent as text/plain"),
     (422, "bad_fields", "the object's fields are not those of Request"),
     (422, "bad_inputs", "inputs is neither a text nor a list that is accepted"),
     (422, "bad_parameters", "parameters is not what is accepted"),

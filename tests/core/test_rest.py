@@ -1,6 +1,7 @@
 """The REST contract: what is accepted, what is refused and how, what an answer looks like."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from docsort.core.scorer import Prediction
 from docsort.core.windows import Receipt
 
 JSON = "application/json"
+BOM = b"\xef\xbb\xbf"
 PREDICTIONS = [
     Prediction(np.array([0.1, 0.7, 0.2], dtype=np.float32), Receipt(5, 5, 1)),
     Prediction(np.array([0.6, 0.3, 0.1], dtype=np.float32), Receipt(90, 64, 6)),
@@ -37,6 +39,8 @@ PREDICTIONS = [
         (b'{"inputs": ["a"], "parameters": {"top_k": 2}}', JSON, ClassifyRequest(("a",), False, 2)),
         (b'{"text": "a", "parameters": null}', JSON, ClassifyRequest(("a",), True)),
         (b'{"text": "\\u0000 a"}', JSON, ClassifyRequest(("\0 a",), True)),
+        (BOM + b'{"text": "a"}', JSON, ClassifyRequest(("a",), True)),
+        (BOM + b"a", "text/plain", ClassifyRequest(("a",), True)),
     ],
 )
 def test_accepted(body: bytes, content_type: str, request_: ClassifyRequest) -> None:
@@ -54,6 +58,9 @@ def test_accepted(body: bytes, content_type: str, request_: ClassifyRequest) -> 
         (b"", JSON, 400, "not_json", None),
         (b"{", JSON, 400, "not_json", None),
         (b"[" * 100_000, JSON, 400, "not_json", None),
+        (b'{"text": NaN}', JSON, 400, "not_json", None),
+        (b'{"text": "a", "text": "b"}', JSON, 400, "not_json", None),
+        (BOM, "text/plain", 422, "empty_document", None),
         (b"[]", JSON, 422, "bad_fields", None),
         (b"{}", JSON, 422, "bad_fields", None),
         (b'{"text": "a", "inputs": "b"}', JSON, 422, "bad_fields", None),
@@ -80,6 +87,62 @@ def test_refused(
         parse_request(body, content_type)
     error = caught.value
     assert (error.status, error.type, error.index) == (status, type_, index)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"text": "a"}',
+        b'\n {"inputs": ["a", "b"]}\n',
+        b'{"inputs": "a", "parameters": {"top_k": 1}}',
+        b'{"text": "a", "text": "b", "inputs": 3}',
+        BOM + b'{"text": "a"}',
+    ],
+)
+def test_request_in_json_sent_as_text_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestError, match="Content-Type application/json") as caught:
+        parse_request(body, "text/plain; charset=utf-8")
+    assert (caught.value.status, caught.value.type) == (422, "json_as_text")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{}",
+        '{"parameters": {"top_k": 1}}',
+        '{"text": "a", "author": "b"}',
+        '["a", "b"]',
+        '"text"',
+        '{"text": "a"',
+        '{"text": "a"} is how a request looks',
+        "{" * 100_000,
+    ],
+)
+def test_other_json_sent_as_text_is_a_document(document: str) -> None:
+    assert parse_request(document.encode(), "text/plain") == ClassifyRequest((document,), True)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "it is empty"),
+        ('{"text": "a\nb"}', "line 1, column 12: a raw line break or control character"),
+        ('{"text": "a\tb"}', "line 1, column 12: a raw line break or control character"),
+        ("{'text': 'a'}", "line 1, column 2: single quotes"),
+        ("{\"text\":\n 'a'}", "line 2, column 2: single quotes"),
+        ('{“text”: "a"}', "line 1, column 2: typographic quotes"),
+        ('{"text": "a",}', "line 1, column 14: a trailing comma"),
+        ('{"inputs": ["a", "b", ]}', "line 1, column 23: a trailing comma"),
+        ('{"text": "a"} {"text": "b"}', "line 1, column 15: more text after the end"),
+        ('{"text" "a"}', "line 1, column 9: Expecting ':' delimiter"),
+        ('{"text": "a', "line 1, column 10: Unterminated string"),
+        ('{"text": "a", "text": "b"}', "same key twice"),
+        ('{"text": -Infinity}', "NaN and Infinity"),
+    ],
+)
+def test_body_that_is_not_json_is_told_where_and_why(body: str, reason: str) -> None:
+    with pytest.raises(RequestError, match=f"the body is not JSON: .*{re.escape(reason)}"):
+        parse_request(body.encode(), JSON)
 
 
 def test_too_many_documents_are_refused() -> None:
@@ -120,17 +183,38 @@ def test_answer_to_a_list_keeps_order_and_top_k(tiny_bundle: Path) -> None:
     assert [len(answer["scores"]) for answer in answers] == [1, 1]
 
 
-def test_multi_label_answer_holds_the_labels_over_their_thresholds(tiny_bundle: Path) -> None:
+@pytest.mark.parametrize("top_k", [None, 1, 2])
+def test_multi_label_scores_hold_every_predicted_label_and_its_threshold(
+    tiny_bundle: Path, top_k: int | None
+) -> None:
     bundle = read_bundle(tiny_bundle)
     manifest = replace(
         bundle.manifest, task="multi_label", calibration=Calibration(1.0, (0.05, 0.8, 0.1))
     )
     multi = replace(bundle, manifest=manifest)
-    answer = render_answer(ClassifyRequest(("a",), True), PREDICTIONS[:1], multi, "m", "1")
+    request = ClassifyRequest(("a",), True, top_k)
+    answer = render_answer(request, PREDICTIONS[:1], multi, "m", "1")
     assert isinstance(answer, dict)
     assert answer["labels"] == ["sport", "finance"]
+    # the highest score is under its threshold, and both predicted labels are shown beside it
+    assert [(entry["label"], entry["threshold"]) for entry in answer["scores"]] == [
+        ("medicine", 0.8),
+        ("sport", 0.1),
+        ("finance", 0.05),
+    ]
     assert "label" not in answer
     assert "score" not in answer
+
+
+def test_multi_label_top_k_leaves_out_labels_that_are_not_predicted(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+    multi = replace(bundle, manifest=replace(bundle.manifest, task="multi_label"))
+    request = ClassifyRequest(("a",), True, top_k=1)
+    answer = render_answer(request, PREDICTIONS[:1], multi, "m", "1")
+    assert isinstance(answer, dict)
+    assert [(entry["label"], entry["threshold"]) for entry in answer["scores"]] == [
+        ("medicine", 0.5)
+    ]
 
 
 def test_a_text_without_any_token_is_empty(tiny_bundle: Path) -> None:

@@ -94,6 +94,11 @@ def test_another_version_a_refusal_and_a_dropped_file(server: RunningServer, pag
     assert "the rest was not read" in seen["read"]
     assert "--data-binary @document.txt" in seen["curl"]
 
+    classify(page, '{"text": "a bank"}')  # a document, not a request
+    seen = page.run(SEEN)
+    assert seen["version"] == "tiny 1.0"
+    assert "'Content-Type: application/json'" in seen["curl"]
+
     classify(page, "bank " * 20_000)
     assert page.run("document.getElementById('answer').hidden")
     assert "over 65536 bytes" in page.run("document.getElementById('error').textContent")

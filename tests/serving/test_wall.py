@@ -123,7 +123,7 @@ def test_a_log_line_a_request_with_no_secret_and_no_document(open_wall: Open) ->
     httpx.get(wall.url + '/"\\%22' + "x" * 300, headers={"X-Request-Id": 'not"mine;'})
     first, second = wall.log(2)
     assert first["request_id"] == "mine-0001"
-    assert (first["method"], first["path"], first["status"]) == ("POST", PATH, 503)
+    assert (first["method"], first["path"], first["status"]) == ("POST", PATH, 422)
     assert first["client"] == "127.0.0.1"
     assert first["request_bytes"] > 14
     assert first["request_s"] >= 0
@@ -133,6 +133,24 @@ def test_a_log_line_a_request_with_no_secret_and_no_document(open_wall: Open) ->
     said = wall.run_dir.access_log.read_text()
     assert "s3cret" not in said
     assert "private" not in said
+
+
+@pytest.mark.parametrize("query", ["version=1.0", "top_k=1", "=", "a", "0"])
+def test_prediction_with_a_query_string_is_refused(open_wall: Open, query: str) -> None:
+    wall = open_wall()
+    for path in (PATH, PATH + "/1.0"):
+        answer = httpx.post(f"{wall.url}{path}?{query}", content="a", headers=PLAIN)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, 422)
+        assert answer.json()["error"]["type"] == "query_not_accepted"
+
+
+def test_query_strings_of_probes_and_an_empty_one_are_harmless(open_wall: Open) -> None:
+    wall = open_wall()
+    for path, status in (("/livez?t=1", 200), ("/?utm=1", 200), ("/openapi.json?v=2", 200)):
+        assert httpx.get(wall.url + path).status_code == status
+    assert httpx.get(wall.url + "/readyz?t=1").json()["error"]["type"] == "not_ready"
+    answer = httpx.post(wall.url + PATH + "?", content="a", headers=PLAIN)
+    assert answer.json()["error"]["type"] == "unavailable"
 
 
 def test_bytes_that_are_no_text_leave_the_log_readable(open_wall: Open) -> None:

@@ -49,12 +49,21 @@ function fail(message) {
   at("answer").hidden = true;
 }
 
+// A document that is itself a JSON object goes as JSON: as plain text it could be a misdirected request.
+function request() {
+  const text = at("text").value;
+  return text.trimStart().startsWith("{")
+    ? {type: "application/json", body: JSON.stringify({text})}
+    : {type: "text/plain", body: text};
+}
+
 async function classify() {
   at("classify").disabled = true;
   try {
-    const headers = {"Content-Type": "text/plain"};
+    const {type, body} = request();
+    const headers = {"Content-Type": type};
     if (at("key").value) headers["X-Api-Key"] = at("key").value;
-    const options = {method: "POST", headers, body: at("text").value};
+    const options = {method: "POST", headers, body};
     const answer = await fetch(`predictions/${at("model").value}`, options);
     const content = await answer.json();
     if (answer.status === 401) at("keyRow").hidden = false;
@@ -71,7 +80,7 @@ function show(answer, requestId) {
   at("error").hidden = true;
   const several = "labels" in answer;
   at("label").textContent = several ? answer.labels.join(", ") || "no label" : answer.label;
-  const rows = answer.scores.map(({label, score}, index) => {
+  const rows = answer.scores.map(({label, score, threshold}, index) => {
     const row = element("li");
     const bar = element("div", "bar");
     bar.style.width = `${100 * score}%`;
@@ -79,6 +88,10 @@ function show(answer, requestId) {
     track.append(bar);
     row.append(element("span", "", label), track, element("span", "number", percent(score)));
     row.hidden = index >= SHOWN_LABELS;
+    if (threshold !== undefined) {
+      row.title = `given from ${percent(threshold)} up`;
+      if (answer.labels.includes(label)) row.className = "given";
+    }
     return row;
   });
   at("scores").replaceChildren(...rows);
@@ -102,13 +115,14 @@ function whatWasRead({tokens, tokens_read: read, windows, answered_by: by}) {
 
 function curlLine() {
   const quoted = text => `'${text.replaceAll("'", `'\\''`)}'`;
-  const text = at("text").value;
+  const {type, body} = request();
+  const isLong = body.length > CURL_CHARACTERS;
   // curl takes what begins with @ for a file, and newlines out of --data
-  const body = text.length > CURL_CHARACTERS ? "@document.txt" : quoted(text);
-  const option = text.length > CURL_CHARACTERS ? "--data-binary" : "--data-raw";
+  const content = isLong ? `@document.${type === "text/plain" ? "txt" : "json"}` : quoted(body);
+  const option = isLong ? "--data-binary" : "--data-raw";
   const key = at("key").value ? ` -H "X-Api-Key: $DOCSORT_API_KEY"` : "";
   const url = new URL(`predictions/${at("model").value}`, location.href);
-  return `curl -H 'Content-Type: text/plain'${key} ${option} ${body} ${url}`;
+  return `curl -H 'Content-Type: ${type}'${key} ${option} ${content} ${url}`;
 }
 
 at("form").addEventListener("submit", event => { event.preventDefault(); classify(); });
