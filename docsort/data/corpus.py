@@ -26,6 +26,8 @@ class Corpus:
     near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows or
     words.MAX_NEAR_DUPLICATE_WORDS, no exact copy. Of ``with_val_in_train`` that holds for test
     alone.
+    ``crossing`` has the rows of given splits whose group is in an earlier split too, where
+    data.group_column is read.
     """
 
     train: Dataset
@@ -39,6 +41,7 @@ class Corpus:
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
+    crossing: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if list(self.labels) != sorted(set(self.labels)):

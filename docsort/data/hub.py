@@ -69,7 +69,7 @@ def _is_saved(folder: Path) -> bool:
 
 
 def _rows(source: str, dataset: Dataset, columns: Columns, separator: str | None) -> Rows:
-    columns.check(source, dataset.column_names)
+    columns = columns.found_in(source, dataset.column_names)
     label = columns.label[0]
     feature = dataset.features[label]
     listed = _list_item(feature) is not None

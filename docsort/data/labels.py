@@ -1,5 +1,7 @@
 """Which document carries which label, as numbers. Single- and multi-label alike; sees no text."""
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +31,11 @@ class LabelPairs:
         """Documents per label, in the order of ``names``."""
         return np.bincount(self.code_P, minlength=len(self.names)).astype(np.int64)
 
+    def having(self, names: Collection[str]) -> Ints:
+        """Ascending positions of the documents with one of these labels."""
+        wanted_C = np.array([name in names for name in self.names], dtype=bool)
+        return np.unique(self.document_P[wanted_C[self.code_P]])
+
     def rarest(self) -> Ints:
         """(D,) the code of each document's rarest label, ``len(names)`` for one without labels."""
         rank_C = np.empty(len(self.names) + 1, dtype=np.int64)
@@ -51,3 +58,16 @@ def label_pairs(dataset: Dataset) -> LabelPairs:
     names = tuple(sorted(pc.unique(values).to_pylist()))
     code_P = pc.index_in(values, pa.array(names, pa.string())).to_numpy().astype(np.int64)
     return LabelPairs(document_P, code_P, names, len(column))
+
+
+def without_labels(dataset: Dataset, gone: Collection[str]) -> tuple[Dataset, dict[str, int]]:
+    """The documents that have none of the labels ``gone``, and how many went for each label.
+
+    A document with several of them counts for the first.
+    """
+    pairs = label_pairs(dataset)
+    bad_C = np.array([name in gone for name in pairs.names], dtype=bool)
+    bad_P = bad_C[pairs.code_P]
+    out, first = np.unique(pairs.document_P[bad_P], return_index=True)
+    counts = Counter(pairs.names[code] for code in pairs.code_P[bad_P][first].tolist())
+    return dataset.select(np.setdiff1d(np.arange(len(dataset)), out)), dict(counts)

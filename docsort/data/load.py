@@ -6,14 +6,15 @@ Only the order of the steps is here; each step stands in a file of its own.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from datasets import Dataset
 
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
-from docsort.data.bad_rows import without_bad_rows
+from docsort.data.bad_rows import Cleaned, without_bad_rows
 from docsort.data.corpus import COLUMNS, Corpus
-from docsort.data.labels import LabelPairs, label_pairs
+from docsort.data.labels import label_pairs, without_labels
 from docsort.data.naming import counted_names
 from docsort.data.partition import partition
 from docsort.data.rows import Columns, Rows
@@ -42,10 +43,19 @@ def load_corpus(settings: DataSettings, seed: int) -> Corpus:
     splits = dict(parts.splits)
     for name, counts in parts.left_out.items():
         dropped.update({f"{name}: rare label: {label}": count for label, count in counts.items()})
+    notes += parts.notes
     if settings.train_per_label is not None:
         few = few_per_label(label_pairs(splits["train"]), settings.train_per_label, seed)
+        if over := len(splits["train"]) - len(few):
+            dropped[f"train: more than data.train_per_label={settings.train_per_label}"] = over
         splits["train"] = splits["train"].select(few)
-    labels = _labels(splits)
+    labels = label_pairs(splits["train"]).names
+    for name in ("val", "test"):
+        newest = settings.time_column is not None and name not in parts.given
+        known = _with_known_labels(name, splits[name], labels, settings.unseen_labels, newest)
+        splits[name] = known.dataset
+        notes += known.notes
+        dropped.update(known.dropped)
     return Corpus(
         **{name: splits[name].select_columns(list(COLUMNS)) for name in SPLITS},
         labels=labels,
@@ -54,8 +64,9 @@ def load_corpus(settings: DataSettings, seed: int) -> Corpus:
         sources={f"{name}:{rows.source}": rows.sha256 for name, rows in sources.items()},
         rows_read={f"{name}:{rows.source}": len(rows.dataset) for name, rows in sources.items()},
         dropped=dict(dropped),
-        notes=(*notes, *parts.notes),
+        notes=tuple(notes),
         given=parts.given,
+        crossing=parts.crossing,
     )
 
 
@@ -108,21 +119,46 @@ def _one_task(sources: Mapping[str, Rows]) -> Task:
     return next(iter(tasks.values()))
 
 
-def _labels(splits: Mapping[str, Dataset]) -> tuple[str, ...]:
-    """The labels of train, sorted. Raises DataError for one that only val or test has."""
-    known = label_pairs(splits["train"]).names
-    for name in ("val", "test"):
-        pairs = label_pairs(splits[name])
-        unseen = sorted(set(pairs.names) - set(known))
-        if unseen:
-            raise DataError(_unseen(name, unseen, pairs))
-    return known
+def _with_known_labels(
+    name: str,
+    split: Dataset,
+    labels: tuple[str, ...],
+    policy: Literal["refuse", "drop"],
+    newest: bool,
+) -> Cleaned:
+    """A split without the documents whose label train does not have.
 
+    Args:
+        name: the split's name.
+        split: its documents.
+        labels: the labels of train.
+        policy: data.unseen_labels.
+        newest: whether the split was made by time.
 
-def _unseen(name: str, unseen: list[str], pairs: LabelPairs) -> str:
-    count_of = dict(zip(pairs.names, pairs.counts().tolist(), strict=True))
-    told = counted_names({label: count_of[label] for label in unseen}, "rows")
-    return (
-        f"The {name} split has {len(unseen)} labels that training never saw: {told}. "
-        "Mend their spelling, leave those rows out, or add training documents with these labels."
+    Raises:
+        DataError: there are such documents, and they are refused.
+    """
+    pairs = label_pairs(split)
+    counts = dict(zip(pairs.names, pairs.counts().tolist(), strict=True))
+    unseen = {label: count for label, count in counts.items() if label not in labels}
+    if not unseen:
+        return Cleaned(split, {}, ())
+    told = (
+        f"The {name} split has {len(unseen)} labels that training never saw: "
+        f"{counted_names(unseen, 'rows')}."
+    )
+    if newest:
+        told += (
+            " A split by time (data.time_column) leaves the newest documents for val and test, and "
+            "only those have these labels."
+        )
+    if policy == "refuse":
+        raise DataError(
+            f"{told} Mend their spelling, add training documents with these labels, or leave those "
+            "rows out (data.unseen_labels=drop)."
+        )
+    kept, gone = without_labels(split, unseen)
+    note = f"{told} {len(split) - len(kept):,} rows were left out (data.unseen_labels=drop)."
+    return Cleaned(
+        kept, {f"{name}: unseen label: {label}": n for label, n in gone.items()}, (note,)
     )

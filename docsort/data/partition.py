@@ -5,23 +5,22 @@ MAX_NEAR_DUPLICATE_ROWS rows and MAX_NEAR_DUPLICATE_WORDS words, near-duplicates
 the documents count those once.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
-import pyarrow.compute as pc
 from datasets import Dataset
 
 from docsort.core.errors import DataError
 from docsort.data.bad_rows import counted
 from docsort.data.duplicates import duplicate_clusters, exact_clusters
-from docsort.data.labels import Ints, label_pairs
+from docsort.data.groups import group_ids, rows_of_crossing_groups
+from docsort.data.labels import Ints, label_pairs, without_labels
 from docsort.data.naming import counted_names
 from docsort.data.rows import BATCH_ROWS
 from docsort.data.settings import SPLITS, DataSettings
-from docsort.data.splits import by_time, joined, share_out, without_rare_labels
+from docsort.data.splits import by_time, joined, rare_labels, share_out
 from docsort.data.store import column_of, row_numbers
 from docsort.data.times import as_times
 from docsort.data.words import MAX_NEAR_DUPLICATE_WORDS, estimated_words
@@ -47,13 +46,15 @@ class Partition:
     """Three splits; ``given`` came as such.
 
     ``left_out`` counts, by split (all that is not given is "train") and label, documents left out
-    for a rare label: each once, for the first that it has.
+    for a rare label: each once, for the first that it has. ``crossing`` has the rows of given
+    splits whose group (data.group_column) is in an earlier split too.
     """
 
     splits: dict[str, Dataset]
     given: frozenset[str]
     left_out: dict[str, dict[str, int]]
     notes: tuple[str, ...]
+    crossing: dict[str, tuple[int, ...]]
 
 
 def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> Partition:
@@ -63,34 +64,53 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
     _check_ways(splits, settings)
     given = frozenset(splits) - {"train"}
     if len(splits) == len(SPLITS):
-        return Partition(splits, given, {}, ())
+        return Partition(splits, given, {}, (), rows_of_crossing_groups(_ordered(splits), given))
     whole = splits["train"]
     copies_D, notes = _copies(whole)
     cluster_D = copies_D
     if settings.group_column is not None:
-        cluster_D = joined(copies_D, _groups(whole))
-    kept, rare = without_rare_labels(
-        label_pairs(whole), cluster_D, settings.min_per_label, settings.rare_labels
-    )
+        cluster_D = joined(copies_D, group_ids(whole))
+    pairs = label_pairs(whole)
+    rare = rare_labels(pairs, cluster_D, settings.min_per_label, settings.rare_labels)
     left_out: dict[str, dict[str, int]] = {}
-    if rare:
-        thinned = {name: _without_labels(split, rare) for name, split in splits.items()}
-        splits = {name: split for name, (split, _) in thinned.items()}
+    pinned_D = np.zeros(len(whole), dtype=bool)
+    if settings.rare_labels == "keep":
+        pinned_D = np.isin(cluster_D, cluster_D[pairs.having(rare)])
+    elif rare:
+        thinned = {name: without_labels(split, rare) for name, split in splits.items()}
         left_out = {name: counts for name, (_, counts) in thinned.items()}
+        splits = {name: split for name, (split, _) in thinned.items()}
+        kept = np.setdiff1d(np.arange(len(whole)), pairs.having(rare))
         whole, cluster_D, copies_D = splits["train"], cluster_D[kept], copies_D[kept]
-    if not len(whole):
+        pinned_D = pinned_D[kept]
+    free = np.flatnonzero(~pinned_D)
+    if not len(free):
         raise DataError(
-            f"No document is left: each has a label with fewer than {settings.min_per_label} "
-            "documents that are no copies of each other (data.min_per_label, "
-            "data.rare_labels=drop). Is data.label_column the right column?"
+            f"No document is left to split: each has a label with fewer than "
+            f"{settings.min_per_label} documents that are no copies of each other "
+            f"(data.min_per_label, data.rare_labels={settings.rare_labels}). Is data.label_column "
+            "the right column?"
         )
     missing = [name for name in SPLITS if name not in splits]
-    num_texts = len(np.unique(copies_D))
+    num_texts = len(np.unique(copies_D[free]))
     shares = _shares(missing, settings, num_texts)
-    places = _places(whole, cluster_D, copies_D, shares, settings, seed)
+    parts = whole.select(free) if pinned_D.any() else whole
+    places = _places(parts, cluster_D[free], copies_D[free], shares, settings, seed)
+    places = {name: free[place] for name, place in places.items()}
+    places["train"] = np.union1d(places["train"], np.flatnonzero(pinned_D))
     made = {name: whole.select(place) for name, place in places.items()}
-    notes = (*notes, *_losses(left_out, splits, given), *_capped(shares, settings, num_texts))
-    return Partition({**splits, **made}, given, left_out, notes)
+    notes = (
+        *notes,
+        *_rare_told(rare, settings, left_out, int(pinned_D.sum())),
+        *_losses(left_out, splits, given),
+        *_capped(shares, settings, num_texts),
+    )
+    splits = _ordered({**splits, **made})
+    return Partition(splits, given, left_out, notes, rows_of_crossing_groups(splits, given))
+
+
+def _ordered(splits: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    return {name: splits[name] for name in SPLITS}
 
 
 def _by_column(dataset: Dataset, column: str) -> dict[str, Dataset]:
@@ -118,12 +138,11 @@ def _check_ways(splits: dict[str, Dataset], settings: DataSettings) -> None:
             f"data.fold={settings.fold} makes the test split, but the data has one of its own; "
             "leave one of them out."
         )
-    for key in ("group_column", "time_column"):
-        if getattr(settings, key) is not None and len(splits) == len(SPLITS):
-            raise DataError(
-                f"data.{key}={getattr(settings, key)} says how to split, but train, val and test "
-                "are all given; leave it out."
-            )
+    if settings.time_column is not None and len(splits) == len(SPLITS):
+        raise DataError(
+            f"data.time_column={settings.time_column} says how to split, but train, val and test "
+            "are all given; leave it out."
+        )
 
 
 def _places(
@@ -197,24 +216,23 @@ def _copies(dataset: Dataset) -> tuple[Ints, tuple[str, ...]]:
     return exact_clusters(text for batch in batches for text in batch["text"]), (note,)
 
 
-def _groups(dataset: Dataset) -> Ints:
-    """(D,) ids of the column ``group``; a row without one is a group of its own."""
-    groups = column_of(dataset, "group")
-    encoded = groups.combine_chunks().dictionary_encode()
-    ids: Ints = encoded.indices.to_numpy().astype(np.int64)
-    blank = pc.equal(pc.utf8_trim_whitespace(groups), "").to_numpy()
-    ids[blank] = len(encoded.dictionary) + np.arange(blank.sum())
-    return ids
-
-
-def _without_labels(dataset: Dataset, gone: tuple[str, ...]) -> tuple[Dataset, dict[str, int]]:
-    """What is left, and how many documents went for each label, the first that it has counting."""
-    pairs = label_pairs(dataset)
-    rare = set(gone)
-    bad_P = np.array([name in rare for name in pairs.names], dtype=bool)[pairs.code_P]
-    out, first = np.unique(pairs.document_P[bad_P], return_index=True)
-    counts = Counter(pairs.names[code] for code in pairs.code_P[bad_P][first].tolist())
-    return dataset.select(np.setdiff1d(np.arange(len(dataset)), out)), dict(counts)
+def _rare_told(
+    rare: Mapping[str, int],
+    settings: DataSettings,
+    left_out: Mapping[str, Mapping[str, int]],
+    num_kept: int,
+) -> Iterator[str]:
+    """What was done with rare labels: each is named with its documents, copies counted once."""
+    if rare and settings.rare_labels == "keep":
+        yield (
+            f"{num_kept:,} documents stay in train for a rare label (data.rare_labels=keep), so "
+            f"none of them is in a split that docsort makes: {counted_names(rare)}."
+        )
+    elif rare:
+        yield (
+            f"{sum(left_out['train'].values()):,} documents were left out for a rare label "
+            f"(data.rare_labels=drop): {counted_names(rare)}."
+        )
 
 
 def _losses(

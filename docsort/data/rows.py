@@ -5,7 +5,7 @@ Knows nothing of file formats and of splits. Empty texts and labels come through
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ class Columns:
     """The names, in the source, of the columns to read.
 
     Several ``text`` columns are joined to one text. Several ``label`` columns hold 0 or 1 each, and
-    their names are the labels.
+    their names are the labels. ``optional`` has our names of columns that the source may lack.
     """
 
     text: tuple[str, ...]
@@ -34,10 +34,12 @@ class Columns:
     split: str | None = None
     group: str | None = None
     time: str | None = None
+    optional: tuple[str, ...] = ()
 
     def wanted(self) -> dict[str, tuple[str, ...]]:
         """Our name for each column → its names in the source."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
+        del given["optional"]
         return {
             ours: theirs if isinstance(theirs, tuple) else (theirs,)
             for ours, theirs in given.items()
@@ -48,9 +50,16 @@ class Columns:
         """The source's columns to read, each once: two of ours may be one of theirs."""
         return list(dict.fromkeys(name for names in self.wanted().values() for name in names))
 
-    def check(self, source: str, present: list[str]) -> None:
-        """Every wanted column is there, once. Raises DataError."""
-        for ours, names in self.wanted().items():
+    def found_in(self, source: str, present: list[str]) -> "Columns":
+        """These columns, less optional ones that are absent. Raises DataError: a column is not
+        there, or more than once."""
+        absent = {
+            ours
+            for ours, names in self.wanted().items()
+            if ours in self.optional and present.count(names[0]) == 0
+        }
+        found = replace(self, **dict.fromkeys(absent))
+        for ours, names in found.wanted().items():
             for theirs in names:
                 if present.count(theirs) == 1:
                     continue
@@ -59,6 +68,7 @@ class Columns:
                     f"{source} has {what} column {theirs!r} (data.{ours}_column={setting(names)}). "
                     f"It has: {named(present)}. Name one of them: data.{ours}_column=NAME."
                 )
+        return found
 
 
 TEXT_AND_LABEL = Columns(("text",), ("label",))

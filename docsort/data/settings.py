@@ -37,7 +37,8 @@ class DataSettings:
     fold: int | None = None
     num_folds: int | None = None
     bad_rows: Literal["drop", "refuse"] = "drop"
-    rare_labels: Literal["refuse", "drop"] = "refuse"
+    rare_labels: Literal["refuse", "drop", "keep"] = "refuse"
+    unseen_labels: Literal["refuse", "drop"] = "refuse"
     min_per_label: int = 3
     train_per_label: int | None = None
     max_leak_share: float = 0.01

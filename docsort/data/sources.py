@@ -28,12 +28,11 @@ def _given(settings: DataSettings) -> dict[str, str]:
 
 
 def _columns(settings: DataSettings, split: str) -> Columns:
-    """What says how to split is only read from what is split."""
-    columns = Columns(settings.text_columns, settings.label_columns)
+    """What says how to split is only read from what is split, but for groups, which may cross."""
+    text, label, group = settings.text_columns, settings.label_columns, settings.group_column
     if split != "train":
-        return columns
-    ways = settings.split_column, settings.group_column, settings.time_column
-    return Columns(columns.text, columns.label, *ways)
+        return Columns(text, label, group=group, optional=("group",))
+    return Columns(text, label, settings.split_column, group, settings.time_column)
 
 
 def _tables(settings: DataSettings) -> dict[str, Rows]:

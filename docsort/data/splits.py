@@ -99,7 +99,8 @@ def by_time(
 ) -> dict[str, Ints]:
     """Like `share_out`, but the first name in ``shares`` gets the oldest documents, and so on.
 
-    A cluster is as old as its oldest document. Documents of one time stay together.
+    A cluster is as old as its oldest document. Documents of one time stay together. Raises
+    DataError where a split would be empty for that.
     """
     _, member_D = np.unique(cluster_D, return_inverse=True)
     oldest_K = np.full(member_D.max() + 1, np.inf)
@@ -108,8 +109,42 @@ def by_time(
     count_T = np.bincount(rank_D[_one_of_each(cluster_D if copies_D is None else copies_D)])
     middle_T = (np.cumsum(count_T) - count_T / 2) / count_T.sum()
     ends = np.cumsum(list(shares.values()))[:-1]
-    place_D = np.searchsorted(ends, middle_T, side="right")[rank_D]
+    place_T = np.searchsorted(ends, middle_T, side="right")
+    empty = [name for i, name in enumerate(shares) if i not in place_T]
+    if empty:
+        raise DataError(_tied(empty, list(shares), count_T))
+    place_D = place_T[rank_D]
     return {name: np.flatnonzero(place_D == i) for i, name in enumerate(shares)}
+
+
+def _tied(empty: list[str], names: list[str], count_T: Ints) -> str:
+    """Why a split by time has no documents for ``empty``, and the settings that would help.
+
+    ``count_T``: documents of each time, oldest first, copies counted once.
+    """
+    told = (
+        f"data.time_column leaves no document for {' and '.join(empty)}: there are "
+        f"{len(count_T)} different times for {len(names)} splits, up to {count_T.max():,} of "
+        f"{count_T.sum():,} documents have the same one (copies counted once), and documents of "
+        "one time stay together."
+    )
+    made = names[1:]  # newest last, as the times are
+    if len(count_T) < len(names):
+        return (
+            f"{told} Name a column with finer times, or give val as a file (data.val=FILE), or a "
+            "data.split_column that says train and test (val is then drawn from train)."
+        )
+    count_of = dict(zip(made, count_T[-len(made) :].tolist(), strict=True))
+    shares = [f"data.{name}_share={_rounded(n / count_T.sum())}" for name, n in count_of.items()]
+    return (
+        f"{told} For one time each: {' '.join(shares)} (and data.max_held_out of "
+        f"{max(count_of.values()):,} or more). Or name a column with finer times."
+    )
+
+
+def _rounded(share: float) -> float:
+    """To three digits: enough for a share, and a setting that can be typed."""
+    return float(f"{share:.3g}")
 
 
 def joined(cluster_D: Ints, group_D: Ints) -> Ints:
@@ -124,30 +159,52 @@ def joined(cluster_D: Ints, group_D: Ints) -> Ints:
     return ids
 
 
-def without_rare_labels(
-    labels: LabelPairs, cluster_D: Ints, least: int, policy: Literal["refuse", "drop"]
-) -> tuple[Ints, tuple[str, ...]]:
-    """Positions to keep, and the labels left out.
+def rare_labels(
+    labels: LabelPairs, cluster_D: Ints, least: int, policy: Literal["refuse", "drop", "keep"]
+) -> dict[str, int]:
+    """Labels with fewer than ``least`` documents that are no copies of each other, with counts.
 
-    A label is rare when it has fewer than ``least`` documents that are no copies of each other.
-    Raises DataError when there are such labels and they are refused.
+    Where they are dropped, other labels lose documents with them and may become rare in turn: those
+    are among the answer, with the documents that they had at first.
+
+    Args:
+        labels: the documents' labels.
+        cluster_D: (D,) ids of what counts once.
+        least: data.min_per_label.
+        policy: data.rare_labels.
+
+    Raises:
+        DataError: there are such labels, and they are refused.
     """
-    distinct = np.unique(np.stack([labels.code_P, cluster_D[labels.document_P]]), axis=1)[0]
-    found_C = np.bincount(distinct, minlength=len(labels.names))
+    found_C = _distinct_documents(labels, cluster_D, np.ones(labels.num_documents, dtype=bool))
     rare_C = found_C < least
-    rare = np.flatnonzero(rare_C).tolist()
-    gone = np.unique(labels.document_P[rare_C[labels.code_P]])
+    while policy == "drop":
+        kept_D = np.ones(labels.num_documents, dtype=bool)
+        kept_D[labels.document_P[rare_C[labels.code_P]]] = False
+        more_C = _distinct_documents(labels, cluster_D, kept_D) < least
+        if (more_C == rare_C).all():
+            break
+        rare_C = more_C
+    rare = {labels.names[c]: int(found_C[c]) for c in np.flatnonzero(rare_C)}
     if rare and policy == "refuse":
-        told = counted_names({labels.names[c]: int(found_C[c]) for c in rare})
+        gone = np.unique(labels.document_P[rare_C[labels.code_P]])
         raise DataError(
-            f"{len(rare)} labels have too few documents to split: {told}. Each needs at least "
-            f"{least} that are no copies of each other (data.min_per_label). "
-            f"{_copies_told(cluster_D[gone]) if (labels.counts()[rare] >= least).any() else ''}"
-            "Is data.label_column the right column? Add documents, merge labels, or leave all "
-            "documents of these labels out: data.rare_labels=drop."
+            f"{len(rare)} labels have too few documents to split: {counted_names(rare)}. Each "
+            f"needs at least {least} that are no copies of each other (data.min_per_label). "
+            f"{_copies_told(cluster_D[gone]) if (labels.counts()[rare_C] >= least).any() else ''}"
+            "Is data.label_column the right column? Add documents, merge labels, learn these "
+            "labels without measuring them (data.rare_labels=keep), or leave all their documents "
+            "out (data.rare_labels=drop)."
         )
-    kept = np.setdiff1d(np.arange(labels.num_documents), gone)
-    return kept, tuple(labels.names[c] for c in rare)
+    return rare
+
+
+def _distinct_documents(labels: LabelPairs, cluster_D: Ints, kept_D: npt.NDArray[np.bool_]) -> Ints:
+    """(C,) documents of each label that are no copies of each other, of those that are kept."""
+    kept_P = kept_D[labels.document_P]
+    pairs = np.stack([labels.code_P[kept_P], cluster_D[labels.document_P[kept_P]]])
+    codes = np.unique(pairs, axis=1)[0]
+    return np.bincount(codes, minlength=len(labels.names)).astype(np.int64)
 
 
 def _copies_told(cluster_D: Ints) -> str:
@@ -164,18 +221,23 @@ def _copies_told(cluster_D: Ints) -> str:
 def few_per_label(labels: LabelPairs, keep: int, seed: int) -> Ints:
     """Ascending positions of up to ``keep`` documents of each label, drawn with the seed.
 
-    A document with several labels counts for all of them.
+    A document with several labels counts for all of them. Of the documents without labels, the same
+    fraction is kept as of the others.
     """
     by_document = np.split(labels.code_P, np.flatnonzero(np.diff(labels.document_P)) + 1)
     documents = np.unique(labels.document_P)
     left = [keep] * len(labels.names)
     kept = []
-    for place in np.random.default_rng(seed).permutation(len(documents)).tolist():
+    generator = np.random.default_rng(seed)
+    for place in generator.permutation(len(documents)).tolist():
         codes = by_document[place].tolist()
         if any(left[code] > 0 for code in codes):
             kept.append(documents[place])
             for code in codes:
                 left[code] -= 1
+    unlabelled = np.setdiff1d(np.arange(labels.num_documents), documents)
+    num = round(len(unlabelled) * len(kept) / max(1, len(documents)))
+    kept += generator.choice(unlabelled, size=num, replace=False).tolist()
     return np.sort(np.array(kept, dtype=np.int64))
 
 

@@ -25,7 +25,7 @@ def read_table(path: str | Path, columns: Columns, separator: str | None = None)
     if kind != ".parquet":
         check_utf8(file)
     present = present_columns(file, kind)
-    columns.check(str(file), present.names)
+    columns = columns.found_in(str(file), present.names)
     schema = row_schema(columns, not present.lists.isdisjoint(columns.label), separator)
     digest = file_sha256(file)
     key = ("file", kind, digest, json.dumps(columns.wanted()), separator or "")

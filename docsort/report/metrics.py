@@ -47,6 +47,7 @@ def document_metrics(
     Macro F1 is the plain mean over the labels that occur in the truth or the predictions
     (scikit-learn's own default). Multi-label accuracy is exact-match accuracy, also given as
     subset_accuracy; multi-label loss is the mean binary cross entropy per document and label.
+    samples_f1 is the mean F1 over the documents. Of a document that rightly has no label it is 1.
     Raises ValueError when shapes or ranges don't fit together.
     """
     truth, probabilities = checked(truth, probabilities, task)
@@ -61,7 +62,8 @@ def document_metrics(
         metrics["subset_accuracy"] = metrics["accuracy"]
         metrics["micro_f1"] = float(f1_score(truth, predicted, average="micro", zero_division=0))
         metrics["samples_f1"] = float(
-            f1_score(truth, predicted, average="samples", zero_division=0)
+            # divides by zero only where truth and prediction are both empty, which is right
+            f1_score(truth, predicted, average="samples", zero_division=1)
         )
         metrics["mean_average_precision"] = _mean_average_precision(truth, probabilities)
     return metrics
