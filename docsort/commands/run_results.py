@@ -38,7 +38,7 @@ def write_results(
     """
     test = score_split(scorer, corpus.test, "test")
     calibration = scorer.bundle.calibration
-    leaked = np.isin(test.split["row"], audit.leaked_rows())
+    leaked = np.isin(test.split["row"], audit.dependent_rows())
     metrics = {
         **split_metrics("test", test, calibration),
         **scorer.bundle.provenance["metrics"],

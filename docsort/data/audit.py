@@ -28,10 +28,11 @@ TRUSTED_ACCURACY = 0.8
 class Audit:
     """Everything that was looked for and found. Holds places of documents, never their text.
 
-    ``rows_read`` counts rows by source, ``labels`` documents by split and label. ``tokens`` is None
-    when no tokenizer was given. ``baseline_accuracy`` is the out-of-fold accuracy of the model that
-    suspects label errors: the lower it is, the less its suspicion means; None where there was
-    nothing to learn.
+    ``rows_read`` counts rows by source, ``labels`` documents by split and label. ``crossing`` has
+    the rows of given splits whose group (data.group_column) is in an earlier split too. ``tokens``
+    is None when no tokenizer was given. ``baseline_accuracy`` is the out-of-fold accuracy of the
+    model that suspects label errors: the lower it is, the less its suspicion means; None where
+    there was nothing to learn.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Audit:
     notes: tuple[str, ...]
     labels: dict[str, dict[str, int]]
     copies: Copies
+    crossing: dict[str, tuple[int, ...]]
     tokens: TokenLengths | None
     wrong_encoding: Found
     language: str | None
@@ -66,6 +68,10 @@ class Audit:
         """Source rows of a given split's documents that stand in earlier splits too."""
         leaks = self.copies.leaks.get(split)
         return leaks.exact_rows if leaks else ()
+
+    def dependent_rows(self, split: str = "test") -> tuple[int, ...]:
+        """Those, and rows whose group is in an earlier split."""
+        return tuple(sorted({*self.leaked_rows(split), *self.crossing.get(split, ())}))
 
     def to_json(self) -> str:
         """The content of audit.json."""
@@ -94,6 +100,7 @@ def audit(corpus: Corpus, max_rows: int, reading: Reading | None = None) -> Audi
         notes=corpus.notes,
         labels=_label_counts(corpus),
         copies=find_copies(documents, corpus.given, sample),
+        crossing=dict(corpus.crossing),
         tokens=token_lengths(texts, reading) if reading else None,
         wrong_encoding=documents.found(sample[wrong_encoding(texts)]),
         language=language,
@@ -106,25 +113,29 @@ def audit(corpus: Corpus, max_rows: int, reading: Reading | None = None) -> Audi
 
 
 def refuse_leaks(audit: Audit, max_leak_share: float) -> None:
-    """Raises DataError when too much of a given test split stands in the other splits.
+    """Raises DataError when too much of a given test split depends on the other splits.
 
-    The accepted share is rounded up to whole documents: one copy alone, which is over 1 % of a
+    The accepted fraction is rounded up to whole documents: one copy alone, which is over 1 % of a
     small file, stops no run, whose metrics are told without it too.
     """
-    leaks = audit.copies.leaks.get("test")
-    if leaks is None:
-        return
-    count = len(leaks.exact_rows)
-    accepted = round(max_leak_share * audit.documents["test"], 6)  # 0.07 · 100 is no 7 in binary
-    if count <= ceil(accepted):
-        return
-    rows = ", ".join(map(str, leaks.exact_rows[:10]))
-    raise DataError(
-        f"{count} of {audit.documents['test']} test documents ({leaks.share:.1%}) stand in train "
-        f"or val too, so figures on them would flatter: rows {rows}{', …' if count > 10 else ''}. "
-        f"data.max_leak_share={max_leak_share} is accepted. Take them out of one side, leave "
-        "data.test out to have a test split made without leaks, or raise data.max_leak_share."
-    )
+    documents = audit.documents["test"]
+    accepted = round(max_leak_share * documents, 6)  # 0.07 · 100 is no 7 in binary
+    for rows, what, remedy in (
+        (audit.leaked_rows(), "stand in train or val too", "Take them out of one side, leave"),
+        (
+            audit.crossing.get("test", ()),
+            "have a group (data.group_column) that train or val has too",
+            "Keep each group on one side, leave",
+        ),
+    ):
+        if len(rows) > ceil(accepted):
+            named = ", ".join(map(str, rows[:10]))
+            raise DataError(
+                f"{len(rows)} of {documents} test documents ({len(rows) / documents:.1%}) {what}, "
+                f"so figures on them would flatter: rows {named}{', …' if len(rows) > 10 else ''}. "
+                f"data.max_leak_share={max_leak_share} is accepted. {remedy} data.test out to have "
+                "a test split made without leaks, or raise data.max_leak_share."
+            )
 
 
 def _label_counts(corpus: Corpus) -> dict[str, dict[str, int]]:

@@ -64,7 +64,8 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
     _check_ways(splits, settings)
     given = frozenset(splits) - {"train"}
     if len(splits) == len(SPLITS):
-        return Partition(splits, given, {}, (), rows_of_crossing_groups(_ordered(splits), given))
+        notes = tuple(_groups_unknown(splits, settings))
+        return Partition(splits, given, {}, notes, rows_of_crossing_groups(_ordered(splits), given))
     whole = splits["train"]
     copies_D, notes = _copies(whole)
     cluster_D = copies_D
@@ -104,6 +105,7 @@ def partition(splits: dict[str, Dataset], settings: DataSettings, seed: int) -> 
         *_rare_told(rare, settings, left_out, int(pinned_D.sum())),
         *_losses(left_out, splits, given),
         *_capped(shares, settings, num_texts),
+        *_groups_unknown(splits, settings),
     )
     splits = _ordered({**splits, **made})
     return Partition(splits, given, left_out, notes, rows_of_crossing_groups(splits, given))
@@ -233,6 +235,16 @@ def _rare_told(
             f"{sum(left_out['train'].values()):,} documents were left out for a rare label "
             f"(data.rare_labels=drop): {counted_names(rare)}."
         )
+
+
+def _groups_unknown(splits: Mapping[str, Dataset], settings: DataSettings) -> Iterator[str]:
+    """A sentence for each given split without the column of groups."""
+    for name, split in splits.items():
+        if settings.group_column is not None and "group" not in split.column_names:
+            yield (
+                f"The given {name} split has no column {settings.group_column!r} "
+                "(data.group_column), so groups that cross it are not looked for."
+            )
 
 
 def _losses(

@@ -26,7 +26,7 @@ class Columns:
     """The names, in the source, of the columns to read.
 
     Several ``text`` columns are joined to one text. Several ``label`` columns hold 0 or 1 each, and
-    their names are the labels. ``optional`` has our names of columns that the source may lack.
+    their names are the labels. With ``group_optional``, the source may lack the ``group`` column.
     """
 
     text: tuple[str, ...]
@@ -34,12 +34,12 @@ class Columns:
     split: str | None = None
     group: str | None = None
     time: str | None = None
-    optional: tuple[str, ...] = ()
+    group_optional: bool = False
 
     def wanted(self) -> dict[str, tuple[str, ...]]:
         """Our name for each column → its names in the source."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
-        del given["optional"]
+        del given["group_optional"]
         return {
             ours: theirs if isinstance(theirs, tuple) else (theirs,)
             for ours, theirs in given.items()
@@ -51,14 +51,12 @@ class Columns:
         return list(dict.fromkeys(name for names in self.wanted().values() for name in names))
 
     def found_in(self, source: str, present: list[str]) -> "Columns":
-        """These columns, less optional ones that are absent. Raises DataError: a column is not
-        there, or more than once."""
-        absent = {
-            ours
-            for ours, names in self.wanted().items()
-            if ours in self.optional and present.count(names[0]) == 0
-        }
-        found = replace(self, **dict.fromkeys(absent))
+        """These columns, less an optional one that is absent.
+
+        Raises DataError: a column is not there, or more than once.
+        """
+        absent = self.group_optional and self.group not in present
+        found = replace(self, group=None) if absent else self
         for ours, names in found.wanted().items():
             for theirs in names:
                 if present.count(theirs) == 1:

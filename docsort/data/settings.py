@@ -113,6 +113,12 @@ class DataSettings:
                 "set (or the folder one was saved in) and its split to learn from, "
                 "as in data.dataset=ag_news data.train=train."
             )
+        for key in ("split_column", "group_column", "time_column"):
+            if getattr(self, key) is not None and self.source not in ("table", "hub"):
+                raise ConfigError(
+                    f"data.{key}={getattr(self, key)} can't be used with data.source={self.source},"
+                    " which has no columns; use data=csv for a file."
+                )
         for key in ("train", "val", "test"):
             given = getattr(self, key)
             if given is not None and self.source in ("library_docs", "newsgroups"):

@@ -31,7 +31,7 @@ def _columns(settings: DataSettings, split: str) -> Columns:
     """What says how to split is only read from what is split, but for groups, which may cross."""
     text, label, group = settings.text_columns, settings.label_columns, settings.group_column
     if split != "train":
-        return Columns(text, label, group=group, optional=("group",))
+        return Columns(text, label, group=group, group_optional=True)
     return Columns(text, label, settings.split_column, group, settings.time_column)
 
 

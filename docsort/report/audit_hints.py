@@ -18,6 +18,7 @@ def audit_hints(audit: Audit) -> tuple[Advice, ...]:
     rules: tuple[Callable[[Audit], Advice | None], ...] = (
         _leaks,
         _leaks_of_val,
+        _crossing_groups,
         _conflicts,
         _copies,
         _rows_left_out,
@@ -52,6 +53,19 @@ def _leaks_of_val(audit: Audit) -> Advice | None:
         "compares its runs.",
         "Take them out of one side: training keeps them, and does not stop for them. Or leave "
         "data.val out, to have val split off from train without copies.",
+    )
+
+
+def _crossing_groups(audit: Audit) -> Advice | None:
+    counts = {name: len(rows) for name, rows in audit.crossing.items() if rows}
+    if not counts:
+        return None
+    told = ", ".join(f"{n:,} of {audit.documents[name]:,} {name}" for name, n in counts.items())
+    return Advice(
+        f"{told} documents have a group (data.group_column) that an earlier split has too: figures "
+        "on them flatter.",
+        "Keep each group on one side, or leave the given split out to have one made that divides "
+        "no group. Training stops for test documents above data.max_leak_share.",
     )
 
 

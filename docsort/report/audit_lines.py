@@ -52,15 +52,21 @@ def _copy_lines(audit: Audit) -> Iterator[Line]:
         inside = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         yield f"{what} inside a split", f"{sum(counts.values())}", inside
     for name, leaks in copies.leaks.items():
-        rows = ", ".join(map(str, leaks.exact_rows[:MAX_ROWS]))
-        more = ", …" if len(leaks.exact_rows) > MAX_ROWS else ""
-        yield (
-            f"{name} documents that stand in earlier splits",
-            f"{len(leaks.exact_rows)}",
-            f"{leaks.share:.2%} of {name}: rows {rows}{more}" if rows else "",
-        )
+        what = f"{name} documents that stand in earlier splits"
+        yield what, *_rows(audit, name, leaks.exact_rows)
         yield f"{name} documents nearly in earlier splits", *_found(leaks.near)
+    for name, rows in audit.crossing.items():
+        what = f"{name} documents whose group is in an earlier split"
+        yield what, *_rows(audit, name, rows)
     yield "one text, different labels", *_found(copies.conflicts)
+
+
+def _rows(audit: Audit, split: str, rows: tuple[int, ...]) -> tuple[str, str]:
+    if not rows:
+        return "0", ""
+    share = len(rows) / audit.documents[split]
+    named = ", ".join(map(str, rows[:MAX_ROWS])) + (", …" if len(rows) > MAX_ROWS else "")
+    return f"{len(rows)}", f"{share:.2%} of {split}: rows {named}"
 
 
 def _length_lines(audit: Audit) -> Iterator[Line]:

@@ -37,7 +37,7 @@ class RunResults:
     thresholds, baseline_thresholds: one per label, multi_label only; None means the default.
     tokens, tokens_read: int (D,), each document's length and what of it was read.
     rows: int (D,), 0-based rows of the source file, to find a mistake again.
-    leaked: bool (D,), test documents that stand in the training documents too.
+    leaked: bool (D,), test documents that stand in the training documents too, or whose group does.
     train_counts: training documents per label.
     refitted: whether the model was trained once more with the validation documents among those,
         after the run whose learning is shown and whose calibration it has.

@@ -72,6 +72,23 @@ def test_too_many_leaks_stop_the_run(
         refuse_leaks(found, refused)
 
 
+def test_groups_that_cross_a_given_test_stop_the_run(write: Write) -> None:
+    grouped = [f"{row},{'xyz'[n % 3]}" for n, row in enumerate(csv_of(LABELS).splitlines()[1:])]
+    train = write("train.csv", "\n".join(["text,label,author", *grouped]))
+    rows = numbered(100, ["a", "b"] * 2).splitlines()
+    own = [f"{row},{author}" for row, author in zip(rows, ["x", "w", "", "z "], strict=True)]
+    test = write("test.csv", "\n".join(["text,label,author", *own]))
+    found = audit(corpus_of(train=train, test=test, group_column="author"), 1000)
+    assert (found.leaked_rows(), found.dependent_rows()) == ((), (0, 3))
+    assert json.loads(found.to_json())["crossing"] == {"test": [0, 3]}
+    lines = {what: (count, where) for what, count, where in audit_lines(found)}
+    told = lines["test documents whose group is in an earlier split"]
+    assert told == ("2", "50.00% of test: rows 0, 3")
+    refuse_leaks(found, 0.5)
+    with pytest.raises(DataError, match=r"2 of 4 test documents .*data\.group_column.*rows 0, 3"):
+        refuse_leaks(found, 0.01)
+
+
 def test_our_own_splits_have_no_leaks_to_look_for(write: Write) -> None:
     found = audit(corpus_of(train=write("t.csv", csv_of(LABELS))), max_rows=1000)
     assert found.copies.leaks == {}

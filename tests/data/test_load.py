@@ -124,7 +124,26 @@ def test_dropping_a_rare_label_drops_it_from_given_files_too(write: Write) -> No
     corpus = load_corpus(settings(train=train, test=test, rare_labels="drop"), seed=1)
     assert rows_of(corpus)["test"] == [1]
     assert corpus.dropped == {"train: rare label: c": 1, "test: rare label: c": 1}
-    assert corpus.notes[0].startswith("The given test split lost 1 of 2 documents to labels")
+    assert corpus.notes[0] == (
+        "1 documents were left out for a rare label (data.rare_labels=drop): 'c' (1)."
+    )
+    assert corpus.notes[1].startswith("The given test split lost 1 of 2 documents to labels")
+
+
+def test_rare_labels_that_are_kept_stay_in_train(write: Write) -> None:
+    copy = f"{distinct_text(30)} more,a\n"  # of a document of c: both stay together
+    train = write("train.csv", csv_of([*LABELS, "c", "c", "d"]) + copy)
+    test = write("test.csv", csv_of(["c", "a"]).replace("alpha", "omega"))
+    for given in ({}, {"test": test}, {"fold": 0, "num_folds": 5}):
+        corpus = load_corpus(settings(train=train, rare_labels="keep", **given), seed=1)
+        assert corpus.labels == ("a", "b", "c", "d")
+        rows = rows_of(corpus)
+        assert {30, 31, 32, 33} <= set(rows["train"])
+        assert corpus.dropped == {}
+        assert "4 documents stay in train for a rare label" in corpus.notes[0]
+        assert corpus.notes[0].endswith("'c' (2), 'd' (1).")
+    given = load_corpus(settings(train=train, test=test, rare_labels="keep"), seed=1)
+    assert given.test["label"][:] == ["c", "a"]
 
 
 def test_a_document_with_two_rare_labels_is_left_out_once(write: Write) -> None:
@@ -145,6 +164,20 @@ def test_a_label_that_training_never_saw(write: Write) -> None:
     train, test = write("train.csv", csv_of(LABELS)), write("test.csv", csv_of(["a", "z", "z"]))
     with pytest.raises(DataError, match=r"test split.*never saw: 'z' \(2 rows\)"):
         load_corpus(settings(train=train, test=test), seed=1)
+    corpus = load_corpus(settings(train=train, test=test, unseen_labels="drop"), seed=1)
+    assert corpus.test["label"][:] == ["a"]
+    assert corpus.dropped == {"test: unseen label: z": 2}
+    assert "2 rows were left out (data.unseen_labels=drop)" in corpus.notes[0]
+
+
+def test_a_label_of_only_the_newest_documents_is_told_as_the_cause(write: Write) -> None:
+    rows = [f"{distinct_text(n)},{'ab'[n % 2] if n < 60 else 'new'},{n}" for n in range(70)]
+    file = write("all.csv", "text,label,when\n" + "\n".join(rows) + "\n")
+    with pytest.raises(DataError, match=r"'new' \(10 rows\).*by time.*data\.unseen_labels=drop"):
+        load_corpus(settings(train=file, time_column="when"), seed=1)
+    dropped = load_corpus(settings(train=file, time_column="when", unseen_labels="drop"), seed=1)
+    assert dropped.labels == ("a", "b")
+    assert dropped.dropped == {"test: unseen label: new": 10}
 
 
 def test_a_text_column_named_as_labels_is_not_told(write: Write) -> None:
@@ -175,6 +208,8 @@ def test_train_per_label_keeps_val_and_test_whole(write: Write) -> None:
     assert sorted(few.train["label"][:]) == ["a"] * 4 + ["b"] * 4
     assert rows_of(few)["test"] == rows_of(whole)["test"]
     assert rows_of(few)["val"] == rows_of(whole)["val"]
+    left_out = len(whole.train) - len(few.train)
+    assert few.dropped == {"train: more than data.train_per_label=4": left_out}
 
 
 def test_load_labelled_splits_nothing(write: Write) -> None:

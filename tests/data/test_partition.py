@@ -81,6 +81,37 @@ def test_a_group_takes_the_share_of_its_texts(
     assert found == expected
 
 
+def test_group_names_are_trimmed(write: Write) -> None:
+    spellings = ["{}", "{} ", " {}", "\u00a0{}\u2003"]
+    groups = [spellings[n % 4].format(f"customer {n // 4}") for n in range(140)]
+    rows = rows_of(corpus_of(write("t.csv", table("customer", groups)), group_column="customer"))
+    homes = [{row // 4 for row in some} for some in rows.values()]
+    assert sum(map(len, homes)) == len(set.union(*homes)) == 35
+
+
+def test_groups_that_cross_a_given_split_are_found(write: Write) -> None:
+    groups = [f"author {n % 10}" for n in range(70)]
+    train = write("train.csv", table("author", groups))
+    others = "".join(
+        f"{distinct_text(100 + n)},a,{group}\n"
+        for n, group in enumerate(["author 3 ", "nobody else", "", "author 9"])
+    )
+    test = write("test.csv", f"text,label,author\n{others}")
+    corpus = corpus_of(train, test=test, group_column="author")
+    assert corpus.crossing == {"test": (0, 3)}
+    both = corpus_of(train, test=test, val=test, group_column="author")
+    assert both.crossing == {"val": (0, 3), "test": (0, 1, 3)}
+    words = ["train"] * 60 + ["test"] * 10
+    file = write(
+        "all.csv", table("author,part", [f"{a},{b}" for a, b in zip(groups, words, strict=True)])
+    )
+    by_column = corpus_of(file, split_column="part", group_column="author")
+    assert by_column.crossing == {"test": tuple(range(60, 70))}
+    unknown = corpus_of(train, test=write("o.csv", csv_of(["a", "b"])), group_column="author")
+    assert unknown.crossing == {}
+    assert "The given test split has no column 'author'" in unknown.notes[-1]
+
+
 def test_rows_without_a_group_are_not_one_group(write: Write) -> None:
     groups = ["x", "x", *[""] * 98]
     corpus = corpus_of(write("t.csv", table("customer", groups)), group_column="customer")
@@ -150,8 +181,8 @@ def test_a_rare_label_on_every_document_leaves_none(write: Write, labels: list[s
 def test_ways_to_split_that_would_do_nothing(write: Write) -> None:
     file, other = write("t.csv", table("x", [0] * 70)), write("o.csv", csv_of(["a", "b"]))
     words = write("w.csv", table("part", ["train"] * 9 + ["test"] * 9))
-    with pytest.raises(DataError, match=r"data.group_column=x .*all given"):
-        corpus_of(file, val=other, test=other, group_column="x")
+    with pytest.raises(DataError, match=r"data.time_column=x .*all given"):
+        corpus_of(file, val=other, test=other, time_column="x")
     with pytest.raises(DataError, match=r"data.fold=0 makes the test split"):
         partition.partition(
             dict(corpus_of(words, split_column="part").splits()),

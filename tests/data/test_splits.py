@@ -5,7 +5,7 @@ import pytest
 
 from docsort.core.errors import DataError
 from docsort.data.labels import LabelPairs
-from docsort.data.splits import by_time, few_per_label, joined, share_out, without_rare_labels
+from docsort.data.splits import by_time, few_per_label, joined, rare_labels, share_out
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
@@ -165,10 +165,30 @@ def test_joined_follows_chains() -> None:
 def test_rare_labels_count_clusters_not_copies() -> None:
     labels, clusters = single(0, 0, 0, 1, 1, 1), np.array([0, 1, 2, 3, 3, 4])
     with pytest.raises(DataError, match=r"'b' \(2\)"):
-        without_rare_labels(labels, clusters, 3, "refuse")
-    kept, rare = without_rare_labels(labels, clusters, 3, "drop")
-    assert (kept.tolist(), rare) == ([0, 1, 2], ("b",))
-    assert without_rare_labels(labels, clusters, 2, "refuse")[1] == ()
+        rare_labels(labels, clusters, 3, "refuse")
+    assert rare_labels(labels, clusters, 3, "drop") == {"b": 2}
+    assert rare_labels(labels, clusters, 2, "refuse") == {}
+
+
+def test_a_label_that_becomes_rare_by_dropping_another_is_rare_too() -> None:
+    # "a" loses 4 of its 6 documents with "b", and "c" all of its 3 with "a"; "d" keeps 4
+    labels = multi(*[(0, 1)] * 2, *[(0,)] * 1, *[(0, 2)] * 3, *[(3,)] * 4)
+    assert rare_labels(labels, np.arange(10), 5, "keep") == {"b": 2, "c": 3, "d": 4}
+    assert rare_labels(labels, np.arange(10), 3, "keep") == {"b": 2}
+    assert rare_labels(labels, np.arange(10), 3, "drop") == {"b": 2}
+    assert rare_labels(labels, np.arange(10), 4, "drop") == {"a": 6, "b": 2, "c": 3}
+    assert len(rare_labels(labels, np.arange(10), 9, "drop")) == 4
+
+
+def test_tied_times_are_told_with_shares_that_work() -> None:
+    years = np.array([2023.0] * 12 + [2024.0] * 28 + [2025.0] * 20)
+    with pytest.raises(DataError, match=r"no document for val: .* 3 .*up to 28 of 60") as told:
+        by_time(years, np.arange(60), SHARES)
+    assert "data.val_share=0.467 data.test_share=0.333" in str(told.value)
+    shares = {"train": 0.2, "val": 0.467, "test": 0.333}
+    assert [len(place) for place in by_time(years, np.arange(60), shares).values()] == [12, 28, 20]
+    with pytest.raises(DataError, match=r"2 different times for 3 splits.*data\.val=FILE"):
+        by_time(years[12:], np.arange(48), SHARES)
 
 
 def test_few_per_label() -> None:
@@ -177,3 +197,9 @@ def test_few_per_label() -> None:
     assert np.bincount(labels.code_P[kept]).tolist() == [4, 2]
     several = few_per_label(multi(*[(0, 1)] * 6), 3, seed=0)
     assert len(several) == 3
+
+
+def test_few_per_label_keeps_documents_without_labels_in_proportion() -> None:
+    labels = multi(*[(0,)] * 40, *[()] * 20)
+    kept = few_per_label(labels, 10, seed=0)
+    assert (int((kept < 40).sum()), int((kept >= 40).sum())) == (10, 5)

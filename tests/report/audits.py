@@ -49,6 +49,7 @@ def make_audit(num_labels: int = 3, **fields: Any) -> Audit:
                 2, (place("train", 1, label=["label 0"]), place("test", 2, label=["label 1"]))
             ),
         ),
+        "crossing": {"test": (11, 12, 13)},
         "tokens": LENGTHS,
         "wrong_encoding": Found(1, (place("val", 3),)),
         "language": "en",
@@ -70,6 +71,7 @@ def clean_audit() -> Audit:
         notes=(),
         labels=even,
         copies=Copies(none, none, {}, nothing),
+        crossing={},
         tokens=None,
         wrong_encoding=nothing,
         other_language=nothing,

@@ -38,6 +38,13 @@ def test_multi_label_figures_by_hand():
     assert metrics["loss"] == pytest.approx(-np.log(right).mean())
 
 
+def test_samples_f1_is_one_where_no_label_is_right():
+    truth = np.array([[0, 0], [1, 0], [0, 0], [1, 1]], dtype=bool)
+    scores = np.array([[0.1, 0.1], [0.1, 0.1], [0.1, 0.9], [0.9, 0.1]])
+    metrics = document_metrics(truth, scores, "multi_label")
+    assert metrics["samples_f1"] == pytest.approx((1 + 0 + 0 + 2 / 3) / 4)
+
+
 def test_multi_label_thresholds_are_reached_not_passed():
     given = decisions(MANY_SCORES, "multi_label", (0.3, 0.81))
     assert given.tolist() == [[True, False], [True, False], [False, False]]
