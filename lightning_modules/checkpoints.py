@@ -10,7 +10,7 @@ import torch
 
 from docsort.core.bundle import Bundle, Manifest, assemble, manifest_from
 from docsort.core.classifier import DocumentClassifier
-from docsort.core.errors import BundleError
+from docsort.core.errors import BundleError, ModelError
 from docsort.core.scorer import Scorer
 from docsort.core.tokens import DocumentTokenizer
 
@@ -77,5 +77,9 @@ def scorer_from_checkpoint(path: Path) -> Scorer:
         for file, body in own["tokenizer"].items():
             (folder / Path(file).name).write_bytes(body)
         (folder / "config.json").write_text(own["encoder"], encoding="utf-8")
-        classifier, tokenizer = assemble(manifest, folder, folder, classifier_state(content))
+        try:
+            classifier, tokenizer = assemble(manifest, folder, folder, classifier_state(content))
+        except (BundleError, ModelError) as error:
+            reason = str(error).replace(f"{folder}/", "").replace(name, "it")
+            raise BundleError(f"checkpoint={path} cannot be used: {reason}") from error
     return Scorer(Bundle(path, manifest, {}), classifier, tokenizer)

@@ -25,6 +25,7 @@ _FREE = frozenset(
         "patience",
         "checkpoint_minutes",
         "refit_up_to",
+        "model.trust_remote_code",
         "logger.kind",
         "logger.uri",
         "logger.experiment",

@@ -68,11 +68,11 @@ class CascadeSettings:
 class ModelSettings:
     """Which encoder, how documents are laid out for it, and how it learns.
 
-    ``pretrained`` and ``sha256``: see docsort/core/pretrained.py. ``license`` is the pretrained
-    model's, as an SPDX name, for the model card. ``window``, ``overlap`` and
-    ``max_windows``: see docsort/core/windows.py. ``dropout`` acts on the document's vector.
-    ``class_weights``: see class_weights.py; which labels there are is not known here. ``linear``:
-    whether the bundle adds a linear model's evidence (docsort/core/linear.py).
+    ``pretrained``, ``sha256`` and ``trust_remote_code``: see docsort/core/pretrained.py.
+    ``license`` is the pretrained model's, as an SPDX name, for the model card. ``window``,
+    ``overlap`` and ``max_windows``: see docsort/core/windows.py. ``dropout`` acts on the
+    document's vector. ``class_weights``: see class_weights.py; which labels there are is not known
+    here. ``linear``: whether the bundle adds a linear model's evidence (docsort/core/linear.py).
     """
 
     pretrained: str
@@ -85,6 +85,7 @@ class ModelSettings:
     dropout: float
     attention_dropout: float
     label_smoothing: float
+    trust_remote_code: bool = False
     class_weights: str | Mapping[str, float] | None = None
     linear: bool = True
     cascade: CascadeSettings = field(default_factory=CascadeSettings)

@@ -14,8 +14,10 @@ class PlainModel:
 
     def __init__(self, folder: str, padding: bool | str = True) -> None:
         """``padding``: True pads to a batch's longest text, "max_length" to 512 tokens."""
-        self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self._model = AutoModelForSequenceClassification.from_pretrained(
+            folder, trust_remote_code=False
+        ).eval()
         self._padding = padding
 
     def classify(self, texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from docsort.commands.audit_table import print_audit
 from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
-from docsort.core.pretrained import locate
+from docsort.core.pretrained import load_tokenizer
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
 from docsort.data.audit import Audit, audit, refuse_leaks
@@ -32,7 +32,7 @@ def run(config: Mapping[str, Any]) -> float:
     check_seed(config["seed"])
     settings = settings_of(DataSettings, "data", config["data"])
     model = settings_of(ModelSettings.of, "model", config["model"])
-    tokenizer = DocumentTokenizer.load(locate(model.pretrained))
+    tokenizer = load_tokenizer(model.pretrained, model.trust_remote_code)
     plan = model.plan(tokenizer)
     corpus = load_corpus(settings, config["seed"])
     keep_job_files(config)

@@ -94,7 +94,9 @@ def label_counts(corpus: Corpus) -> tuple[int, ...]:
 
 
 def _pretrained(model: ModelSettings) -> Pretrained:
-    return load_pretrained(model.pretrained, model.sha256, model.attention_dropout)
+    return load_pretrained(
+        model.pretrained, model.sha256, model.attention_dropout, model.trust_remote_code
+    )
 
 
 def _class_weights(corpus: Corpus, model: ModelSettings) -> torch.Tensor | None:

@@ -29,6 +29,7 @@ from transformers import AutoConfig, AutoModel
 from docsort.core.classifier import DocumentClassifier
 from docsort.core.disk import PARTIAL, full_disk_as_error, remove_partials, write_whole
 from docsort.core.errors import BundleError
+from docsort.core.foreign_code import refuse_code
 from docsort.core.hashing import file_sha256
 from docsort.core.linear import LinearModel
 from docsort.core.pretrained import check_window, without_pooler
@@ -42,6 +43,7 @@ WEIGHTS = "model.safetensors"
 LINEAR = "linear.safetensors"
 ENCODER = "encoder"
 TOKENIZER = "tokenizer"
+NO_CODE = "docsort runs no code of a bundle. Use the bundle that `docsort train` wrote"
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ def read_bundle(path: str | Path) -> Bundle:
     """Read and check ``bundle.json`` and the sizes of the files that it names.
 
     Raises:
-        BundleError: not a bundle, of another schema version, or with a missing or cut file.
+        BundleError: not a bundle, of another schema version, with a missing or cut file, or with a
+            configuration that asks for code.
     """
     folder = Path(path)
     try:
@@ -175,6 +178,8 @@ def read_bundle(path: str | Path) -> Bundle:
         manifest = manifest_from(content)
     except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / MANIFEST} is incomplete: {error}") from error
+    for part in (ENCODER, TOKENIZER):
+        refuse_code(folder / part, BundleError, NO_CODE)
     return Bundle(folder, manifest, files)
 
 
@@ -216,15 +221,20 @@ def assemble(
     """A classifier from the folders of its encoder's configuration and tokenizer, and weights.
 
     Raises:
-        BundleError: the weights are not this model's.
+        BundleError: the weights are not this model's, or a configuration asks for code.
     """
+    refuse_code(encoder, BundleError, NO_CODE)
     try:
-        config = AutoConfig.from_pretrained(str(encoder), local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        config = AutoConfig.from_pretrained(
+            str(encoder), local_files_only=True, trust_remote_code=False
+        )
+        model = without_pooler(
+            AutoModel.from_config(
+                config, attn_implementation="sdpa", dtype=torch.float32, trust_remote_code=False
+            )
+        )
+    except Exception as error:  # whatever transformers raises for a damaged configuration
         raise BundleError(f"{encoder} holds no encoder configuration: {error}") from error
-    model = without_pooler(
-        AutoModel.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
-    )
     check_window(manifest.window, model)
     document_tokenizer = DocumentTokenizer.load(tokenizer)
     classifier = DocumentClassifier(

@@ -12,16 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from docsort.core.encoders import check_architecture, check_encoder, load_error
 from docsort.core.errors import ConfigError, ModelError
+from docsort.core.foreign_code import is_from_transformers, refuse_code, without_code
 from docsort.core.hashing import file_sha256
 from docsort.core.tokens import DocumentTokenizer
 
 _PACKAGE = "package:"
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+TRUST = (
+    "docsort runs none of it. Choose another model, or, if you trust this code, give "
+    "model.trust_remote_code=true (for training only; no bundle carries code)"
+)
 _ATTENTION_DROPOUT_NAMES = ("attention_probs_dropout_prob", "attention_dropout")
 
 
@@ -36,7 +41,10 @@ class Pretrained:
 
 
 def load_pretrained(
-    pretrained: str, sha256: str | None = None, attention_dropout: float = 0.0
+    pretrained: str,
+    sha256: str | None = None,
+    attention_dropout: float = 0.0,
+    trust_remote_code: bool = False,
 ) -> Pretrained:
     """Read encoder and tokenizer.
 
@@ -45,49 +53,78 @@ def load_pretrained(
         sha256: what the weights must hash to (several files: their hashes hashed in name order).
         attention_dropout: 0 by default; any other value keeps scaled-dot-product attention from
             its fast kernel and costs a third of the training speed on a CPU.
+        trust_remote_code: run Python code that the model brings, while it is loaded. The result
+            has none.
 
     Raises:
-        ModelError: not there, not readable, or with another SHA-256.
+        ModelError: not there, not readable, with another SHA-256, or in need of its own code.
     """
-    folder = locate(pretrained)
+    folder = locate(pretrained, trust_remote_code)
     found = weights_sha256(folder)
     if sha256 is not None and found != sha256:
         raise ModelError(
             f"the weights of model.pretrained={pretrained} have SHA-256 {found}, but model.sha256 "
             f"demands {sha256}; reinstall the model, or set model.sha256=null to accept it"
         )
+    if not trust_remote_code:
+        refuse_code(folder, ModelError, TRUST)
     try:
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-        _set_attention_dropout(config, attention_dropout)
+        config = AutoConfig.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=trust_remote_code
+        )
+    except Exception as error:  # of transformers, or of code that the user trusts
+        raise ModelError(
+            f"model.pretrained={pretrained} has no configuration that transformers can read: "
+            f"{error}"
+        ) from error
+    check_architecture(config, pretrained)
+    _set_attention_dropout(config, attention_dropout)
+    try:
         encoder, loaded = AutoModel.from_pretrained(
             str(folder),
             config=config,
             local_files_only=True,
+            trust_remote_code=trust_remote_code,
             attn_implementation="sdpa",
             dtype=torch.float32,  # else transformers takes the precision of the file
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(
-            f"model.pretrained={pretrained} is not an encoder that transformers can load: {error}"
-        ) from error
+    except Exception as error:
+        raise load_error(config, pretrained, error) from error
     if missing := [key for key in loaded["missing_keys"] if not key.startswith("pooler.")]:
         raise ModelError(
             f"model.pretrained={pretrained} lacks {len(missing)} of its encoder's weights, such as "
             f"{missing[0]}; they would be random"
         )
-    return Pretrained(pretrained, found, without_pooler(encoder), DocumentTokenizer.load(folder))
+    encoder = without_pooler(encoder)
+    if not (is_from_transformers(encoder) and is_from_transformers(encoder.config)):
+        encoder = without_code(encoder, pretrained)
+    vars(encoder.config).pop("auto_map", None)
+    tokenizer = DocumentTokenizer.load(folder, trust_remote_code)
+    check_encoder(encoder, tokenizer, pretrained)
+    return Pretrained(pretrained, found, encoder, tokenizer)
 
 
-def locate(pretrained: str) -> Path:
-    """The folder that ``pretrained`` names. Raises ModelError when it is not to be had."""
+def load_tokenizer(pretrained: str, trust_remote_code: bool = False) -> DocumentTokenizer:
+    """Only the tokenizer. Raises ModelError, as ``load_pretrained``."""
+    folder = locate(pretrained, trust_remote_code)
+    if not trust_remote_code:
+        refuse_code(folder, ModelError, TRUST)
+    return DocumentTokenizer.load(folder, trust_remote_code)
+
+
+def locate(pretrained: str, with_code: bool = False) -> Path:
+    """The folder that ``pretrained`` names. Raises ModelError when it is not to be had.
+
+    ``with_code``: a model of the hub is fetched with its Python files.
+    """
     if pretrained.startswith(_PACKAGE):
         return _package_folder(pretrained)
     if Path(pretrained).expanduser().is_dir():
         return Path(pretrained).expanduser()
     if pretrained.startswith((".", "/", "~")) or pretrained.count("/") > 1:
         raise ModelError(f"model.pretrained={pretrained}: there is no such folder")
-    return _hub_folder(pretrained)
+    return _hub_folder(pretrained, with_code)
 
 
 def weights_sha256(folder: Path) -> str:
@@ -153,16 +190,15 @@ def _package_folder(pretrained: str) -> Path:
     return folder
 
 
-def _hub_folder(name: str) -> Path:
+def _hub_folder(name: str, with_code: bool) -> Path:
     # imported here: a packaged or local model needs nothing of the hub
     import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    patterns = ["*.json", "*.txt", "*.model", *_WEIGHTS, *(["*.py"] if with_code else [])]
     try:
-        return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", *_WEIGHTS])
-        )
+        return Path(snapshot_download(name, allow_patterns=patterns))
     except (LocalEntryNotFoundError, OSError, httpx.TransportError) as error:
         raise ModelError(
             f"model.pretrained={name} is neither a folder here nor in the hub's cache, and the hub "

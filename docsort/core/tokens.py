@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from docsort.core.errors import ModelError
+from docsort.core.foreign_code import is_from_transformers, refuse_code
 
 # Long enough to be one ordinary word for any tokenizer, so that what stands around it is special.
 _PROBE = "document"
@@ -17,6 +18,7 @@ class DocumentTokenizer:
 
     ``prefix`` and ``suffix`` are the special tokens that a window carries before and after its
     content (BERT: ``[CLS]`` and ``[SEP]``); ``pad_id`` fills up shorter windows of one pass.
+    ``num_tokens`` is the size of the vocabulary, special tokens included.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -26,18 +28,34 @@ class DocumentTokenizer:
             tokenizer.backend_tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.prefix, self.suffix = self._special_tokens()
-        self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        self.has_padding = tokenizer.pad_token_id is not None
+        self.pad_id: int = tokenizer.pad_token_id if self.has_padding else 0
+        self.num_tokens = len(tokenizer)
 
     @classmethod
-    def load(cls, path: Path) -> "DocumentTokenizer":
-        """Read a tokenizer's folder. Raises ModelError where there is none."""
+    def load(cls, path: Path, trust_remote_code: bool = False) -> "DocumentTokenizer":
+        """Read a tokenizer's folder.
+
+        Raises:
+            ModelError: no tokenizer is there, or it needs Python code of its own.
+        """
+        if not trust_remote_code:
+            refuse_code(path, ModelError, "docsort reads a tokenizer without running any code")
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(path), local_files_only=True, trust_remote_code=trust_remote_code
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"no tokenizer could be read from {path} ({type(error).__name__}); the folder must "
                 "hold tokenizer.json and tokenizer_config.json as transformers saves them"
             ) from error
+        if not is_from_transformers(tokenizer):
+            raise ModelError(
+                f"the tokenizer of {path} needs its own Python code ({type(tokenizer).__name__}), "
+                "and a bundle carries none; choose a model whose tokenizer is in transformers"
+            )
+        tokenizer.init_kwargs.pop("auto_map", None)
         return cls(tokenizer)
 
     def save(self, path: Path) -> None:

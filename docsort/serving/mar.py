@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from docsort.core.bundle import SCHEMA_VERSION, Manifest, manifest_from
+from docsort.core.bundle import NO_CODE, SCHEMA_VERSION, Manifest, manifest_from
 from docsort.core.errors import ArchiveError, BundleError
+from docsort.core.foreign_code import CONFIGURATIONS, code_key
 from docsort.core.hashing import file_sha256
 
 HANDLER = "docsort_handler.py"
@@ -217,6 +218,7 @@ def _bundle_of(file: Path, archive: zipfile.ZipFile) -> Manifest:
             f"{file} holds a bundle of schema version {version}; this docsort reads "
             f"{SCHEMA_VERSION}. Serve it with the docsort that built it, or train again with this"
         )
+    _refuse_code(file, archive)
     sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     try:
         for name, said in content["files"].items():
@@ -231,6 +233,14 @@ def _bundle_of(file: Path, archive: zipfile.ZipFile) -> Manifest:
         raise ArchiveError(
             f"{file}: {BUNDLE_MANIFEST} is incomplete ({error}); build the archive again"
         ) from error
+
+
+def _refuse_code(file: Path, archive: zipfile.ZipFile) -> None:
+    for name in archive.namelist():
+        path = PurePosixPath(name)
+        is_configuration = path.parts[0] == "bundle" and path.match(CONFIGURATIONS)
+        if is_configuration and (key := code_key(_json_in(file, archive, name))):
+            raise ArchiveError(f"{file}: {name} asks to run Python code ({key}); {NO_CODE}")
 
 
 def _damaged(file: Path, error: Exception | str) -> ArchiveError:

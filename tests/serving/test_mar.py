@@ -243,3 +243,16 @@ def test_a_file_that_the_directory_at_the_end_does_not_tell(archive_copy: Path, 
     read_archive(archive_copy)
     with pytest.raises(ArchiveError, match="does not name"):
         check_content(archive_copy)
+
+
+@pytest.mark.parametrize("name", ["encoder/config.json", "tokenizer/tokenizer_config.json"])
+def test_archive_whose_bundle_asks_for_code_is_refused(archive_copy: Path, name: str) -> None:
+    with zipfile.ZipFile(archive_copy) as archive:
+        content = json.loads(archive.read(f"bundle/{name}"))
+        manifest = json.loads(archive.read("bundle/bundle.json"))
+    hostile = json.dumps({**content, "auto_map": {"AutoModel": "hostile.Model"}}).encode()
+    manifest["files"][name]["bytes"] = len(hostile)
+    changes = {f"bundle/{name}": hostile, "bundle/bundle.json": json.dumps(manifest).encode()}
+    rewrite(archive_copy, changes)
+    with pytest.raises(ArchiveError, match=f"{name} asks to run Python code"):
+        read_archive(archive_copy)
