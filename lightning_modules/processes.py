@@ -11,6 +11,14 @@ from contextlib import contextmanager
 import torch
 import torch.distributed
 
+# by torchrun, Lightning, SLURM and jsrun
+_RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+
+
+def is_first_process() -> bool:
+    """Whether this process is the first of those that train together, as its environment says."""
+    return all(os.environ.get(name, "0") == "0" for name in _RANKS)
+
 
 @contextmanager
 def group_ends_with_block() -> Iterator[None]:

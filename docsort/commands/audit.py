@@ -8,6 +8,7 @@ from rich.console import Console
 
 from docsort.commands.audit_table import print_audit
 from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
+from docsort.commands.run_folder import refuse_training_run
 from docsort.core.pretrained import load_tokenizer
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
@@ -29,14 +30,16 @@ def main(argv: list[str]) -> int:
 
 def run(config: Mapping[str, Any]) -> float:
     """Audit one corpus. Returns the number of its documents."""
+    folder = output_dir()
     check_seed(config["seed"])
+    refuse_training_run(folder)
     settings = settings_of(DataSettings, "data", config["data"])
     model = settings_of(ModelSettings.of, "model", config["model"])
     tokenizer = load_tokenizer(model.pretrained, model.trust_remote_code)
     plan = model.plan(tokenizer)
     corpus = load_corpus(settings, config["seed"])
     keep_job_files(config)
-    return float(audit_corpus(corpus, settings, tokenizer, plan, output_dir()).num_documents)
+    return float(audit_corpus(corpus, settings, tokenizer, plan, folder).num_documents)
 
 
 def audit_corpus(

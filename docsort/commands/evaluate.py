@@ -9,9 +9,8 @@ from rich.console import Console
 from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
 from docsort.commands.provenance import report_lines
-from docsort.commands.run_folder import BUNDLE, METRICS, PREDICTIONS, REPORT
+from docsort.commands.run_folder import METRICS, PREDICTIONS, REPORT, refuse_training_run
 from docsort.commands.show import metrics_table
-from docsort.commands.sweep import CHECKPOINTS
 from docsort.core.errors import ConfigError
 from docsort.core.scorer import Scorer
 from docsort.data.load import load_labelled
@@ -34,7 +33,7 @@ def evaluate(config: Mapping[str, Any]) -> float:
     if file is None:
         raise ConfigError("data.test is missing: name the labelled file, as in data.test=FILE.csv")
     _check_model(config)
-    _check_folder(folder)
+    refuse_training_run(folder)
     # the settings of a table ask for a file to learn from; here the one file is all there is
     settings = settings_of(DataSettings, "data", {**config["data"], "train": file})
     scorer = _scorer(config)
@@ -77,15 +76,6 @@ def _check_source(source: str) -> None:
 def _check_model(config: Mapping[str, Any]) -> None:
     if (config["bundle"] is None) == (config["checkpoint"] is None):
         raise ConfigError("give one of bundle=DIR and checkpoint=FILE")
-
-
-def _check_folder(folder: Path) -> None:
-    """Raises ConfigError where this would replace a training run's files by its own."""
-    if any((folder / name).exists() for name in (BUNDLE, CHECKPOINTS)):
-        raise ConfigError(
-            f"hydra.run.dir={folder} holds a training run, whose metrics and report this would "
-            "replace; name another folder"
-        )
 
 
 def _scorer(config: Mapping[str, Any]) -> Scorer:

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 import docsort.__main__
 from docsort.commands import plugins
 from docsort.commands.known_keys import check_keys
+from docsort.commands.run_folder import sole_run
 from docsort.commands.verb_help import CONFIG_MODULE, verb_help
 from docsort.core.disk import full_disk_as_error, write_whole
 from docsort.core.errors import ConfigError, DocsortError, StoppedError
@@ -45,7 +46,8 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
             sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
             resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
             check_keys(verb, resolved)  # type: ignore[arg-type]
-            return task(resolved)  # type: ignore[arg-type]
+            with sole_run(output_dir()):
+                return task(resolved)  # type: ignore[arg-type]
         except (DocsortError, OmegaConfBaseException):
             _remove_if_unused(output_dir())
             raise

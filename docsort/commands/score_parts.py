@@ -3,20 +3,19 @@
 Knows nothing about scoring; a part is a numbered Arrow table.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from docsort.core.bundle import MANIFEST, Bundle
-from docsort.core.disk import is_still, whole_file, write_whole
+from docsort.core.disk import whole_file, write_whole
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
+from docsort.core.locks import exclusive
 from docsort.data.plain_files import PlainFile
 
 # To be raised when prediction_columns.py gives other columns.
@@ -47,36 +46,25 @@ def sole_parts(output: Path) -> Iterator[Path]:
     Raises DataError while another run holds it, or where there can be none.
     """
     folder = output.with_name(output.name + ".partial")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = _held(folder / LOCK, output)
-    except OSError as error:
-        raise DataError(
-            f"{output} can't be written: {folder} can't be used ({error.strerror}); name another "
-            "--output"
-        ) from None
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):
-            if os.listdir(folder) == [LOCK]:
-                (folder / LOCK).unlink()
-        os.close(descriptor)
-        with suppress(OSError):  # parts are in it, or another run has it already
-            folder.rmdir()
-
-
-def _held(lock: Path, output: Path) -> int:
-    # a file's lock and not the folder's: over NFS, only what is open for writing can be locked
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_still(lock, descriptor):  # whoever ends just now removes what it held
-            return descriptor
-    os.close(descriptor)
-    raise DataError(
+    held = DataError(
         f"another docsort score writes {output}; wait for its end, or name another --output"
     )
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.callback(_remove_empty, folder)
+            stack.enter_context(exclusive(folder / LOCK, held))
+        except OSError as error:
+            raise DataError(
+                f"{output} can't be written: {folder} can't be used ({error.strerror}); name "
+                "another --output"
+            ) from None
+        yield folder
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # parts are in it, or another run has it already
+        folder.rmdir()
 
 
 class ScoreParts:

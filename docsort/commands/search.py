@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from docsort.commands.hydra_verbs import settings_of
 from docsort.commands.launchers import ProcessLauncher
+from docsort.commands.run_folder import CHECKPOINTS
 from docsort.commands.sweep import (
-    CHECKPOINTS,
     SCORE,
     conclude,
     figures_of,

@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from docsort.commands.run_folder import CHECKPOINTS
 from docsort.commands.show import rows_table
 from docsort.core.errors import ConfigError
 from docsort.report.sweep_page import write_sweep_page
@@ -22,7 +23,6 @@ SCORE = "val/macro_f1"
 SECONDS = "train/seconds"
 TEST = ("test/accuracy", "test/macro_f1")
 BEST = "best"
-CHECKPOINTS = "checkpoints"
 GO_ON = "resume=auto"
 PAGE = "sweep.html"
 

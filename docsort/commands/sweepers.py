@@ -1,8 +1,6 @@
 """Hydra sweepers: lists of values, and a search by Optuna. Where runs go is the launcher's job."""
 
 import copy
-import fcntl
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +15,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from docsort.commands.launchers import ProcessLauncher
+from docsort.commands.run_folder import sole_command
 from docsort.commands.search_space import probes, search_space
 from docsort.commands.sweep import conclude, read_runs
 from docsort.core.errors import ConfigError, DocsortError
 from docsort.report.sweep_results import Sweep
 
-LOCK = ".lock"
 # in a database's URL: between user and host, or asked for behind the path
 _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*(?=@)|([?&]password=)[^&]*")
 
@@ -114,13 +112,6 @@ def _search_type() -> Any:
 
 @contextmanager
 def sole_sweep(folder: Path) -> Iterator[None]:
-    """Holds the folder, made if need be. Raises ConfigError while another sweep runs in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    """Hold the folder, made if need be. Raises ConfigError while another sweep runs in it."""
+    with sole_command(folder, f"hydra.sweep.dir={folder}", "sweep"):
         yield
-    except BlockingIOError as error:
-        raise ConfigError(f"hydra.sweep.dir={folder}: another sweep runs in it") from error
-    finally:
-        os.close(lock)

@@ -1,6 +1,8 @@
 """``docsort train``: a labelled table in; bundle, metrics, predictions and report out."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,15 @@ from docsort.commands.first_look import FirstLook
 from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
 from docsort.commands.outcome import write_json
 from docsort.commands.refit_choice import corpus_to_refit
-from docsort.commands.run_folder import BUNDLE, finished_metrics, last_lines, remove_unfinished
+from docsort.commands.run_folder import (
+    BUNDLE,
+    CHECKPOINTS,
+    finished_metrics,
+    last_lines,
+    refuse_evaluation,
+    remove_unfinished,
+    sole_run,
+)
 from docsort.commands.run_inputs import RunInputs
 from docsort.commands.run_results import write_results
 from docsort.commands.show import metrics_table
@@ -26,8 +36,9 @@ from docsort.sweeps.trial import PRUNED, RunningTrial, TrialAddress
 from lightning_modules.classification import MACRO_F1, DocumentClassification
 from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.loggers import LoggerSettings
+from lightning_modules.processes import is_first_process
 from lightning_modules.refit import remove_refit
-from lightning_modules.resume import AUTO, CHECKPOINTS, checkpoint_to_resume, what_differs
+from lightning_modules.resume import AUTO, checkpoint_to_resume, what_differs
 from lightning_modules.run_settings import RunSettings
 from lightning_modules.settings import ModelSettings
 from lightning_modules.snapshots import LAST
@@ -44,9 +55,15 @@ def main(argv: list[str]) -> int:
 def train(config: Mapping[str, Any]) -> float:
     """One run. Returns validation macro-F1, by which a sweep compares its runs."""
     folder = output_dir()
+    with _sole_checkpoints(config["resume"], folder):
+        return _train(config, folder)
+
+
+def _train(config: Mapping[str, Any], folder: Path) -> float:
     # before all else: what the run is compared with and recorded as is what it did
     config = {**config, "trainer": with_precision(config["trainer"])}
     data_settings, model_settings, settings = _settings(config)
+    refuse_evaluation(folder)
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
         _check_same(folder, RunInputs.read(config, data_settings, model_settings).manifest)
         remove_refit(folder / CHECKPOINTS)
@@ -153,19 +170,44 @@ def _check_same(folder: Path, manifest: Manifest) -> None:
 
 
 def _checkpoint(given: str | None, folder: Path) -> Path | None:
-    """What to go on from. Raises ConfigError where that would replace a finished run's files."""
-    if given != AUTO and (folder / BUNDLE).exists():
-        raise ConfigError(
-            f"hydra.run.dir={folder} holds a finished run; name another folder (or resume={AUTO}, "
-            "if it was stopped while it wrote its results)"
-        )
+    """What to go on from. Raises ConfigError where that would replace another run's results."""
+    if given != AUTO:
+        _refuse_results(folder)
     resume = checkpoint_to_resume(given, folder)
     if resume and finished_metrics(resume.absolute().parent.parent):
         raise ConfigError(
             f"resume={resume} is of a finished run, whose checkpoints this one would replace; to "
             f"go on from it, copy it to {folder / CHECKPOINTS / LAST} and give resume={AUTO}"
         )
+    if given is None and (folder / CHECKPOINTS / LAST).exists() and is_first_process():
+        print(
+            f"warning: hydra.run.dir={folder} holds the checkpoints of a stopped run. This run "
+            f"replaces them with its own (resume={AUTO} goes on with the stopped one)",
+            file=sys.stderr,
+            flush=True,
+        )
     return resume
+
+
+def _refuse_results(folder: Path) -> None:
+    """Raise ConfigError where a new run would replace the results of a finished one."""
+    if (folder / BUNDLE).exists():
+        raise ConfigError(
+            f"hydra.run.dir={folder} holds a finished run; name another folder (or resume={AUTO}, "
+            "if it was stopped while it wrote its results)"
+        )
+
+
+@contextmanager
+def _sole_checkpoints(resume: str | None, folder: Path) -> Iterator[None]:
+    """Hold the run of a named checkpoint, too: new checkpoints are written beside it."""
+    beside = Path(resume).absolute().parent if resume and resume != AUTO else folder
+    run = beside.parent if beside.name == CHECKPOINTS else beside
+    if run == folder or not beside.is_dir():
+        yield
+        return
+    with sole_run(run, f"resume={resume}"):
+        yield
 
 
 def _trial_reports() -> list[TrialReports]:

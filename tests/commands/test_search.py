@@ -148,4 +148,4 @@ def test_two_sweeps_in_one_folder(docsort: Docsort, tmp_path: Path) -> None:
     with sole_sweep(tmp_path):
         status, _, err = docsort(*SEARCH, f"hydra.sweep.dir={tmp_path}")
     assert status == 2
-    assert "another sweep runs in it" in err
+    assert "another sweep writes there" in err
