@@ -37,7 +37,7 @@ def run(config: Mapping[str, Any]) -> float:
     model = settings_of(ModelSettings.of, "model", config["model"])
     tokenizer = load_tokenizer(model.pretrained, model.trust_remote_code)
     plan = model.plan(tokenizer)
-    corpus = load_corpus(settings, config["seed"])
+    corpus = load_corpus(settings, config["seed"], tokenizer.num_tokens)
     keep_job_files(config)
     return float(audit_corpus(corpus, settings, tokenizer, plan, folder).num_documents)
 
@@ -54,7 +54,7 @@ def audit_corpus(
     Raises:
         DataError: a given test file leaks.
     """
-    reading = Reading(lambda texts: [len(ids) for ids in tokenizer.encode(texts)], plan)
+    reading = Reading(tokenizer.encode, tokenizer.unknown_id, plan)
     console = Console()
     with console.status("auditing the documents"):
         found = audit(corpus, settings.audit_rows, reading)

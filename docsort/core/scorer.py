@@ -94,6 +94,10 @@ class Scorer:
     def task(self) -> Task:
         return self.bundle.task
 
+    def num_tokens(self, documents: Sequence[str]) -> list[int]:
+        """Tokens in each document, as in its receipt."""
+        return self._tokenizer.num_tokens(documents)
+
     def score(self, documents: Sequence[str]) -> list[Prediction]:
         """Predictions of the documents, in their order.
 

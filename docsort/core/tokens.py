@@ -78,6 +78,16 @@ class DocumentTokenizer:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
+    def num_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens ``encode`` makes of each text."""
+        return [len(ids) for ids in self.encode(texts)]
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id that stands for what the vocabulary lacks; None where nothing can be lacking."""
+        unknown: int | None = self._tokenizer.unk_token_id
+        return unknown
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of all that decides about token ids, in hex."""

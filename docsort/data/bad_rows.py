@@ -1,5 +1,6 @@
 """Rows that can't be learned from: an empty text or label. Drops or refuses them, by number."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,9 +10,11 @@ import pyarrow.compute as pc
 from datasets import Dataset
 
 from docsort.core.errors import DataError
+from docsort.data.invisible import is_blank
 from docsort.data.rows import BATCH_ROWS, Rows
 from docsort.data.store import row_numbers
 
+NumTokens = Callable[[Sequence[str]], list[int]]
 NAMED = 10  # rows named in a message; the rest are counted
 
 
@@ -24,9 +27,20 @@ class Cleaned:
     notes: tuple[str, ...]
 
 
-def without_bad_rows(rows: Rows, policy: Literal["drop", "refuse"]) -> Cleaned:
-    """Raises DataError when there are bad rows and they are refused, or nothing else is left."""
-    text_D, label_D = _empty(rows.dataset)
+def without_bad_rows(
+    rows: Rows, policy: Literal["drop", "refuse"], num_tokens: NumTokens | None = None
+) -> Cleaned:
+    """What is left of rows without those that have an empty text or label.
+
+    Args:
+        rows: of one source.
+        policy: data.bad_rows.
+        num_tokens: of the tokenizer in use: a text without a token is empty to the model, too.
+
+    Raises:
+        DataError: there are bad rows and they are refused, or nothing else is left.
+    """
+    text_D, label_D = _empty(rows.dataset, num_tokens)
     numbers = row_numbers(rows.dataset)
     reasons = {
         "empty text": numbers[text_D],
@@ -47,22 +61,29 @@ def without_bad_rows(rows: Rows, policy: Literal["drop", "refuse"]) -> Cleaned:
     return Cleaned(dataset, {reason: len(found) for reason, found in reasons.items()}, notes)
 
 
-def _empty(dataset: Dataset) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """(D,), (D,): the text is empty or only white space; the label is missing."""
+def _empty(
+    dataset: Dataset, num_tokens: NumTokens | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """(D,), (D,): the text has nothing to see, or no token; the label is missing."""
     texts, labels = [], []
     columns = dataset.select_columns(["text", "label"]).with_format("arrow")
     for batch in columns.iter(batch_size=BATCH_ROWS):
-        texts.append(_blank(batch["text"]))
+        texts.append(is_blank(batch["text"]) | _is_tokenless(batch["text"], num_tokens))
         label = batch["label"]
         # A list without labels is an answer (none of them); only a missing list is a gap.
         listed = label.type.num_fields > 0
-        labels.append(pc.is_null(label).to_numpy() if listed else _blank(label))
+        labels.append(pc.is_null(label).to_numpy() if listed else is_blank(label))
     return np.concatenate(texts), np.concatenate(labels)
 
 
-def _blank(column: Any) -> npt.NDArray[np.bool_]:
-    blank: npt.NDArray[np.bool_] = pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy()
-    return blank
+def _is_tokenless(texts: Any, num_tokens: NumTokens | None) -> npt.NDArray[np.bool_]:
+    """(D,) texts of which no token is made: a lone accent or replacement character, for BERT."""
+    tokenless = np.zeros(len(texts), dtype=np.bool_)
+    if num_tokens is not None:
+        # any letter or digit gives a token, if only the unknown one: few texts are to be asked of
+        odd = np.flatnonzero(~np.asarray(pc.match_substring_regex(texts, r"[\p{L}\p{N}]")))
+        tokenless[odd] = np.array(num_tokens(texts.take(odd).to_pylist()), dtype=np.int64) == 0
+    return tokenless
 
 
 def _sentence(source: str, reason: str, numbers: npt.NDArray[np.int64]) -> str:

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
-from docsort.data.bad_rows import Cleaned, without_bad_rows
+from docsort.data.bad_rows import Cleaned, NumTokens, without_bad_rows
 from docsort.data.corpus import COLUMNS, Corpus
 from docsort.data.labels import label_pairs, without_labels
 from docsort.data.naming import counted_names
@@ -24,17 +24,23 @@ from docsort.data.splits import few_per_label
 from docsort.data.tables import read_table
 
 
-def load_corpus(settings: DataSettings, seed: int) -> Corpus:
+def load_corpus(settings: DataSettings, seed: int, num_tokens: NumTokens | None = None) -> Corpus:
     """Reads, cleans and splits; the same settings and seed give the same splits.
 
-    Raises DataError.
+    Args:
+        settings: the group ``data``.
+        seed: of the splits.
+        num_tokens: of the tokenizer in use: texts without a token are left out as empty ones.
+
+    Raises:
+        DataError: the sources can't be read, or not be split so.
     """
     sources = open_sources(settings)
     dropped: Counter[str] = Counter()
     notes: list[str] = []
     splits: dict[str, Dataset] = {}
     for name, rows in sources.items():
-        cleaned = without_bad_rows(rows, settings.bad_rows)
+        cleaned = without_bad_rows(rows, settings.bad_rows, num_tokens)
         splits[name] = cleaned.dataset
         notes += [*rows.notes, *_skipped(rows), *cleaned.notes]
         dropped.update({f"{name}: {why}": count for why, count in cleaned.dropped.items()})
@@ -79,17 +85,26 @@ class Labelled:
     notes: tuple[str, ...]
 
 
-def load_labelled(path: str, settings: DataSettings, task: Task) -> Labelled:
+def load_labelled(
+    path: str, settings: DataSettings, task: Task, num_tokens: NumTokens | None = None
+) -> Labelled:
     """One labelled file for evaluation, without its bad rows; nothing is split.
 
-    Raises DataError: not a table, or its labels are not of the model's ``task``.
+    Args:
+        path: the file.
+        settings: the group ``data``.
+        task: the model's.
+        num_tokens: of the model's tokenizer: texts without a token are left out as empty ones.
+
+    Raises:
+        DataError: not a table, or its labels are not of the model's ``task``.
     """
     rows = read_table(
         path, Columns(settings.text_columns, settings.label_columns), settings.label_separator
     )
     if rows.task != task:
         raise DataError(_other_task(rows, task))
-    cleaned = without_bad_rows(rows, settings.bad_rows)
+    cleaned = without_bad_rows(rows, settings.bad_rows, num_tokens)
     kept = replace(rows, dataset=cleaned.dataset)
     return Labelled(kept, cleaned.dropped, (*rows.notes, *_skipped(rows), *cleaned.notes))
 

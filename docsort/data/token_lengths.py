@@ -1,4 +1,4 @@
-"""How long documents are in tokens, and how much of them is read. Knows no tokenizer."""
+"""How long documents are in tokens, how much is read, and how much known. Knows no tokenizer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,13 @@ NUM_BINS = 30
 
 @dataclass(frozen=True)
 class Reading:
-    """How the model will read: content tokens of each text, and how these are cut into windows."""
+    """How the model will read: ids of each text's content tokens, and the windows they are cut to.
 
-    num_tokens: Callable[[Sequence[str]], list[int]]
+    ``unknown_id`` stands for what is not in the vocabulary; None where nothing is outside of it.
+    """
+
+    token_ids: Callable[[Sequence[str]], list[list[int]]]
+    unknown_id: int | None
     plan: WindowPlan
 
 
@@ -24,7 +28,8 @@ class TokenLengths:
 
     ``several_windows`` don't fit into one window, which holds ``capacity`` of them;
     ``read_in_part`` exceed ``max_windows`` windows, which hold ``limit``. The histogram's ``edges``
-    (one more than ``counts``) are in tokens, even on a logarithmic scale.
+    (one more than ``counts``) are in tokens, even on a logarithmic scale. ``unknown`` is the
+    fraction of all tokens that stand for what the vocabulary lacks.
     """
 
     documents: int
@@ -38,11 +43,14 @@ class TokenLengths:
     limit: int
     edges: tuple[float, ...]
     counts: tuple[int, ...]
+    unknown: float
 
 
 def token_lengths(texts: Sequence[str], reading: Reading) -> TokenLengths:
     """``texts`` must not be empty."""
-    lengths = np.array(reading.num_tokens(texts), dtype=np.int64)
+    token_ids = reading.token_ids(texts)
+    lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
+    num_unknown = sum(id == reading.unknown_id for ids in token_ids for id in ids)
     plan = reading.plan
     read = np.array([plan.tokens_read(length) for length in lengths.tolist()])
     edges = np.geomspace(max(1, lengths.min()), lengths.max() + 1, NUM_BINS + 1)
@@ -58,4 +66,5 @@ def token_lengths(texts: Sequence[str], reading: Reading) -> TokenLengths:
         limit=plan.capacity + (plan.max_windows - 1) * plan.step,
         edges=tuple(edges.round(2).tolist()),
         counts=tuple(np.histogram(np.maximum(lengths, 1), edges)[0].tolist()),
+        unknown=round(num_unknown / max(1, int(lengths.sum())), 4),
     )

@@ -7,6 +7,7 @@ import numpy as np
 from docsort.data.audit import Audit
 from docsort.data.naming import counted_names
 from docsort.report.advice import Advice
+from docsort.report.audit_lines import MUCH_UNKNOWN
 
 FEW_DOCUMENTS = 20
 MUCH_RARER = 20
@@ -25,6 +26,7 @@ def audit_hints(audit: Audit) -> tuple[Advice, ...]:
         _few_documents,
         _imbalance,
         _read_in_part,
+        _unknown_tokens,
         _label_errors,
         _odd_texts,
     )
@@ -134,6 +136,16 @@ def _read_in_part(audit: Audit) -> Advice | None:
         f"{tokens.read_in_part:,} of {tokens.documents:,} documents are longer than "
         f"{tokens.max_windows} windows and would be read only in part.",
         f"To read the longest ({longest:,} tokens) whole: model.max_windows={needed}.",
+    )
+
+
+def _unknown_tokens(audit: Audit) -> Advice | None:
+    if audit.tokens is None or audit.tokens.unknown < MUCH_UNKNOWN:
+        return None
+    return Advice(
+        f"{audit.tokens.unknown:.0%} of the tokens are unknown to the encoder: it cannot read the "
+        "script of these documents.",
+        "Name an encoder that was pretrained on their language: model.pretrained=FOLDER.",
     )
 
 

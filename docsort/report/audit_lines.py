@@ -8,6 +8,7 @@ from docsort.data.naming import counted_names, shortened
 
 Line = tuple[str, str, str]
 MAX_ROWS = 5
+MUCH_UNKNOWN = 0.1
 
 
 def audit_lines(audit: Audit) -> list[Line]:
@@ -83,6 +84,12 @@ def _length_lines(audit: Audit) -> Iterator[Line]:
         f"read only in part (over {tokens.max_windows} windows)",
         f"{tokens.read_in_part}",
         "raise model.max_windows or model.window to read them whole" if tokens.read_in_part else "",
+    )
+    unreadable = tokens.unknown >= MUCH_UNKNOWN
+    yield (
+        "tokens that the encoder does not know",
+        f"{tokens.unknown:.1%}",
+        "it cannot read this script: choose another model" if unreadable else "",
     )
 
 

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files
+from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
 
 
 def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: Path) -> None:
@@ -17,6 +18,27 @@ def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: P
     assert "test.csv: 1 row (5) with an empty text." in " ".join(out.split())
     assert job_files(tmp_path) == JOB_FILES
     assert "rows left out: empty text" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_documents_without_a_token_are_left_out_of_metrics_and_predictions(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    rows = [
+        *toy_rows(12, 5),
+        *({"text": t, "label": "sport"} for t in ("\u200b", "\u0301", "\ufffd")),
+    ]
+    test = write_csv(tmp_path / "odd.csv", rows)
+    status, out, err = docsort(
+        *("evaluate", f"bundle={trained.bundle}", f"data.test={test}"),
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+    assert status == 0, err
+    assert "odd.csv: 3 rows (12, 13, 14) with an empty text." in " ".join(out.split())
+    predictions = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pylist()
+    right = [row["predicted"] == row["label"] for row in predictions]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert len(right) == 12
+    assert metrics["test/accuracy"] == pytest.approx(sum(right) / 12)
 
 
 @pytest.mark.parametrize("of_training", ["bundle", "checkpoints"])

@@ -113,12 +113,15 @@ def test_lengths_against_windows(write: Write) -> None:
     plan = WindowPlan(window=12, overlap=1, max_windows=2, prefix=(1,), suffix=(2,))
     file = write("t.csv", csv_of(LABELS))
     reading = Reading(
-        lambda texts: [list(lengths.values())[n % 5] for n in range(len(texts))], plan
+        lambda texts: [[7] + [3] * (list(lengths.values())[n % 5] - 1) for n in range(len(texts))],
+        unknown_id=7,
+        plan=plan,
     )
     tokens = audit(corpus_of(train=file), 1000, reading).tokens
     assert tokens is not None
     assert (tokens.documents, tokens.several_windows, tokens.read_in_part) == (40, 24, 8)
     assert tokens.percentiles["100"] == 20
+    assert tokens.unknown == pytest.approx(5 / 62, abs=1e-4)
     assert sum(tokens.counts) == 40
     assert len(tokens.edges) == len(tokens.counts) + 1
 

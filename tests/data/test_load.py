@@ -1,7 +1,7 @@
 """Settings to corpus: every step together, on real files."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,6 +88,23 @@ def test_records_that_are_no_rows_and_notes_of_reading_are_told(
     monkeypatch.setattr(sources, "read_table", read)
     corpus = load_corpus(settings(train=write("all.csv", csv_of(LABELS))), seed=1)
     assert corpus.notes == ("It is so.", "all.csv: 2 records are no rows (blank line).")
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u00ad \u2060", "\x07", "\ufe0f", "\u3164", "\u2800"])
+def test_a_text_that_nobody_sees_is_empty(write: Write, text: str) -> None:
+    file = write("all.csv", csv_of(LABELS) + f"{text},a\nsome text,{text}\n")
+    dropped = load_corpus(settings(train=file), seed=1).dropped
+    assert dropped == {"train: empty text": 1, "train: empty label": 1}
+
+
+def test_a_text_without_a_token_is_empty(write: Write) -> None:
+    def num_tokens(texts: Sequence[str]) -> list[int]:
+        assert list(texts) == ["\u0301", "!?"]
+        return [0, 2]
+
+    file = write("all.csv", csv_of(LABELS) + "\u0301,a\n!?,b\n")
+    assert load_corpus(settings(train=file), 1, num_tokens).dropped == {"train: empty text": 1}
+    assert load_corpus(settings(train=file), 1).dropped == {}
 
 
 def test_a_rare_label_stops_the_run_or_is_left_out(write: Write) -> None:

@@ -19,6 +19,7 @@ LENGTHS = TokenLengths(
     limit=920,
     edges=(3.0, 30.0, 300.0, 1201.0),
     counts=(30, 140, 30),
+    unknown=0.25,
 )
 
 
