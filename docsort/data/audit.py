@@ -17,6 +17,7 @@ from docsort.data.corpus import Corpus
 from docsort.data.documents import MAX_NAMED, Documents, Found
 from docsort.data.duplicates import exact_clusters
 from docsort.data.label_errors import suspected_label_errors
+from docsort.data.label_names import look_alike, may_mean_missing
 from docsort.data.labels import Ints, label_pairs
 from docsort.data.text_oddities import other_languages, wrong_encoding
 from docsort.data.token_lengths import Reading, TokenLengths, token_lengths
@@ -28,7 +29,8 @@ TRUSTED_ACCURACY = 0.8
 class Audit:
     """Everything that was looked for and found. Holds places of documents, never their text.
 
-    ``rows_read`` counts rows by source, ``labels`` documents by split and label. ``crossing`` has
+    ``rows_read`` counts rows by source, ``labels`` documents by split and label.
+    ``alike_labels`` and ``missing_labels`` are of label_names.py. ``crossing`` has
     the rows of given splits whose group (data.group_column) is in an earlier split too. ``tokens``
     is None when no tokenizer was given. ``baseline_accuracy`` is the out-of-fold accuracy of the
     model that suspects label errors: the lower it is, the less its suspicion means; None where
@@ -44,6 +46,8 @@ class Audit:
     dropped: dict[str, int]
     notes: tuple[str, ...]
     labels: dict[str, dict[str, int]]
+    alike_labels: tuple[tuple[str, ...], ...]
+    missing_labels: tuple[str, ...]
     copies: Copies
     crossing: dict[str, tuple[int, ...]]
     tokens: TokenLengths | None
@@ -99,6 +103,8 @@ def audit(corpus: Corpus, max_rows: int, reading: Reading | None = None) -> Audi
         dropped=dict(corpus.dropped),
         notes=corpus.notes,
         labels=_label_counts(corpus),
+        alike_labels=look_alike(corpus.labels),
+        missing_labels=may_mean_missing(corpus.labels),
         copies=find_copies(documents, corpus.given, sample),
         crossing=dict(corpus.crossing),
         tokens=token_lengths(texts, reading) if reading else None,

@@ -14,6 +14,7 @@ from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
 from docsort.data.bad_rows import Cleaned, NumTokens, without_bad_rows
 from docsort.data.corpus import COLUMNS, Corpus
+from docsort.data.label_names import likeness_told
 from docsort.data.labels import label_pairs, without_labels
 from docsort.data.naming import counted_names
 from docsort.data.partition import partition
@@ -160,7 +161,7 @@ def _with_known_labels(
         return Cleaned(split, {}, ())
     told = (
         f"The {name} split has {len(unseen)} labels that training never saw: "
-        f"{counted_names(unseen, 'rows')}."
+        f"{counted_names(unseen, 'rows')}.{likeness_told(list(unseen), labels)}"
     )
     if newest:
         told += (

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
+from docsort.data.label_names import likeness_told
 from docsort.data.naming import named
 
 
@@ -29,7 +30,8 @@ def as_targets(
     if unknown:
         raise DataError(
             f"the model does not know {len(unknown)} of the labels: {named(unknown)}; it was "
-            f"trained on {named(names)}. Is data.label_column the right column?"
+            f"trained on {named(names)}.{likeness_told(unknown, names)} "
+            "Is data.label_column the right column?"
         )
     if task == "single_label":
         return np.array([class_of[own[0]] for own in listed], dtype=np.int64)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from docsort.data.audit import Audit
-from docsort.data.naming import counted_names
+from docsort.data.naming import MOST, counted_names, named
 from docsort.report.advice import Advice
 from docsort.report.audit_lines import MUCH_UNKNOWN
 
@@ -23,6 +23,8 @@ def audit_hints(audit: Audit) -> tuple[Advice, ...]:
         _conflicts,
         _copies,
         _rows_left_out,
+        _alike_labels,
+        _missing_labels,
         _few_documents,
         _imbalance,
         _read_in_part,
@@ -98,6 +100,27 @@ def _rows_left_out(audit: Audit) -> Advice | None:
         f"{sum(audit.dropped.values()):,} rows were left out: {counted_names(audit.dropped)}.",
         "Mend the file if they should count; data.bad_rows=refuse and data.rare_labels=refuse stop "
         "there.",
+    )
+
+
+def _alike_labels(audit: Audit) -> Advice | None:
+    if not audit.alike_labels:
+        return None
+    told = "; ".join(" = ".join(ascii(n) for n in names) for names in audit.alike_labels[:MOST])
+    return Advice(
+        f"{sum(map(len, audit.alike_labels))} labels differ from another one only in case, white "
+        f"space, invisible characters or Unicode form: {told}.",
+        "Give those that mean one label one spelling: each is a class of its own now.",
+    )
+
+
+def _missing_labels(audit: Audit) -> Advice | None:
+    if not audit.missing_labels:
+        return None
+    return Advice(
+        f"{len(audit.missing_labels)} labels may stand for a missing one: "
+        f"{named(audit.missing_labels)}.",
+        "Where they do, leave the cell empty or the row out: each is a class of its own now.",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from docsort.data.audit import Audit
 from docsort.data.documents import Found
-from docsort.data.naming import counted_names, shortened
+from docsort.data.naming import counted_names, named, shortened
 
 Line = tuple[str, str, str]
 MAX_ROWS = 5
@@ -45,6 +45,14 @@ def _label_lines(audit: Audit) -> Iterator[Line]:
         f"commonest {shortened(commonest)} ({totals[commonest]:,}), "
         f"rarest {shortened(rarest)} ({totals[rarest]:,})",
     )
+    alike = ", ".join(" = ".join(map(ascii, names[:MAX_ROWS])) for names in audit.alike_labels)
+    yield (
+        "labels that look alike",
+        f"{sum(map(len, audit.alike_labels))}",
+        f"{alike}: merge those that mean one label" if alike else "",
+    )
+    missing = audit.missing_labels
+    yield "labels that may mean a missing one", f"{len(missing)}", named(missing)
 
 
 def _copy_lines(audit: Audit) -> Iterator[Line]:

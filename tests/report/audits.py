@@ -42,6 +42,8 @@ def make_audit(num_labels: int = 3, **fields: Any) -> Audit:
             split: dict(zip(labels, [n // part for n in counts], strict=True))
             for split, part in (("train", 1), ("val", 10), ("test", 4))
         },
+        "alike_labels": (("label 0", "label\u00a00"),),
+        "missing_labels": ("label 1",),
         "copies": Copies(
             exact={"train": 60, "val": 0, "test": 2},
             near={"train": 9, "val": 1, "test": 3},
@@ -71,6 +73,8 @@ def clean_audit() -> Audit:
         dropped={},
         notes=(),
         labels=even,
+        alike_labels=(),
+        missing_labels=(),
         copies=Copies(none, none, {}, nothing),
         crossing={},
         tokens=None,
