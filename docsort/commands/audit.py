@@ -37,7 +37,7 @@ def run(config: Mapping[str, Any]) -> float:
     model = settings_of(ModelSettings.of, "model", config["model"])
     tokenizer = load_tokenizer(model.pretrained, model.trust_remote_code)
     plan = model.plan(tokenizer)
-    corpus = load_corpus(settings, config["seed"], tokenizer.num_tokens)
+    corpus = load_corpus(settings, config["seed"], tokenizer.count_tokens)
     keep_job_files(config)
     return float(audit_corpus(corpus, settings, tokenizer, plan, folder).num_documents)
 

@@ -37,7 +37,7 @@ def evaluate(config: Mapping[str, Any]) -> float:
     # the settings of a table ask for a file to learn from; here the one file is all there is
     settings = settings_of(DataSettings, "data", {**config["data"], "train": file})
     scorer = _scorer(config)
-    labelled = load_labelled(file, settings, scorer.task, scorer.num_tokens)
+    labelled = load_labelled(file, settings, scorer.task, scorer.count_tokens)
     rows = labelled.rows
     for note in labelled.notes:
         console.print(f"left out: {note}", markup=False)

@@ -46,7 +46,7 @@ class RunInputs:
         pretrained = _pretrained(model)
         check_window(model.window, pretrained.encoder)
         plan = model.plan(pretrained.tokenizer)
-        corpus = load_corpus(data, config["seed"], pretrained.tokenizer.num_tokens)
+        corpus = load_corpus(data, config["seed"], pretrained.tokenizer.count_tokens)
         if corpus.task == "multi_label" and (limit := model.cascade.max_extra_error):
             raise ConfigError(
                 f"model.cascade.max_extra_error={limit} is for documents with one label each; "

@@ -94,9 +94,9 @@ class Scorer:
     def task(self) -> Task:
         return self.bundle.task
 
-    def num_tokens(self, documents: Sequence[str]) -> list[int]:
+    def count_tokens(self, documents: Sequence[str]) -> list[int]:
         """Tokens in each document, as in its receipt."""
-        return self._tokenizer.num_tokens(documents)
+        return self._tokenizer.count_tokens(documents)
 
     def score(self, documents: Sequence[str]) -> list[Prediction]:
         """Predictions of the documents, in their order.

@@ -78,7 +78,7 @@ class DocumentTokenizer:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    def num_tokens(self, texts: Sequence[str]) -> list[int]:
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens ``encode`` makes of each text."""
         return [len(ids) for ids in self.encode(texts)]
 

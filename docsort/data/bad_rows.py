@@ -14,7 +14,7 @@ from docsort.data.invisible import is_blank
 from docsort.data.rows import BATCH_ROWS, Rows
 from docsort.data.store import row_numbers
 
-NumTokens = Callable[[Sequence[str]], list[int]]
+CountTokens = Callable[[Sequence[str]], list[int]]
 NAMED = 10  # rows named in a message; the rest are counted
 
 
@@ -28,19 +28,19 @@ class Cleaned:
 
 
 def without_bad_rows(
-    rows: Rows, policy: Literal["drop", "refuse"], num_tokens: NumTokens | None = None
+    rows: Rows, policy: Literal["drop", "refuse"], count_tokens: CountTokens | None = None
 ) -> Cleaned:
     """What is left of rows without those that have an empty text or label.
 
     Args:
         rows: of one source.
         policy: data.bad_rows.
-        num_tokens: of the tokenizer in use: a text without a token is empty to the model, too.
+        count_tokens: of the tokenizer in use: a text without a token is empty to the model, too.
 
     Raises:
         DataError: there are bad rows and they are refused, or nothing else is left.
     """
-    text_D, label_D = _empty(rows.dataset, num_tokens)
+    text_D, label_D = _empty(rows.dataset, count_tokens)
     numbers = row_numbers(rows.dataset)
     reasons = {
         "empty text": numbers[text_D],
@@ -62,13 +62,13 @@ def without_bad_rows(
 
 
 def _empty(
-    dataset: Dataset, num_tokens: NumTokens | None
+    dataset: Dataset, count_tokens: CountTokens | None
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """(D,), (D,): the text has nothing to see, or no token; the label is missing."""
     texts, labels = [], []
     columns = dataset.select_columns(["text", "label"]).with_format("arrow")
     for batch in columns.iter(batch_size=BATCH_ROWS):
-        texts.append(is_blank(batch["text"]) | _is_tokenless(batch["text"], num_tokens))
+        texts.append(is_blank(batch["text"]) | _is_tokenless(batch["text"], count_tokens))
         label = batch["label"]
         # A list without labels is an answer (none of them); only a missing list is a gap.
         listed = label.type.num_fields > 0
@@ -76,13 +76,13 @@ def _empty(
     return np.concatenate(texts), np.concatenate(labels)
 
 
-def _is_tokenless(texts: Any, num_tokens: NumTokens | None) -> npt.NDArray[np.bool_]:
+def _is_tokenless(texts: Any, count_tokens: CountTokens | None) -> npt.NDArray[np.bool_]:
     """(D,) texts of which no token is made: a lone accent or replacement character, for BERT."""
     tokenless = np.zeros(len(texts), dtype=np.bool_)
-    if num_tokens is not None:
+    if count_tokens is not None:
         # any letter or digit gives a token, if only the unknown one: few texts are to be asked of
         odd = np.flatnonzero(~np.asarray(pc.match_substring_regex(texts, r"[\p{L}\p{N}]")))
-        tokenless[odd] = np.array(num_tokens(texts.take(odd).to_pylist()), dtype=np.int64) == 0
+        tokenless[odd] = np.array(count_tokens(texts.take(odd).to_pylist()), dtype=np.int64) == 0
     return tokenless
 
 

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
-from docsort.data.bad_rows import Cleaned, NumTokens, without_bad_rows
+from docsort.data.bad_rows import Cleaned, CountTokens, without_bad_rows
 from docsort.data.corpus import COLUMNS, Corpus
 from docsort.data.label_names import likeness_told
 from docsort.data.labels import label_pairs, without_labels
@@ -25,13 +25,15 @@ from docsort.data.splits import few_per_label
 from docsort.data.tables import read_table
 
 
-def load_corpus(settings: DataSettings, seed: int, num_tokens: NumTokens | None = None) -> Corpus:
+def load_corpus(
+    settings: DataSettings, seed: int, count_tokens: CountTokens | None = None
+) -> Corpus:
     """Reads, cleans and splits; the same settings and seed give the same splits.
 
     Args:
         settings: the group ``data``.
         seed: of the splits.
-        num_tokens: of the tokenizer in use: texts without a token are left out as empty ones.
+        count_tokens: of the tokenizer in use: texts without a token are left out as empty ones.
 
     Raises:
         DataError: the sources can't be read, or not be split so.
@@ -41,7 +43,7 @@ def load_corpus(settings: DataSettings, seed: int, num_tokens: NumTokens | None 
     notes: list[str] = []
     splits: dict[str, Dataset] = {}
     for name, rows in sources.items():
-        cleaned = without_bad_rows(rows, settings.bad_rows, num_tokens)
+        cleaned = without_bad_rows(rows, settings.bad_rows, count_tokens)
         splits[name] = cleaned.dataset
         notes += [*rows.notes, *_skipped(rows), *cleaned.notes]
         dropped.update({f"{name}: {why}": count for why, count in cleaned.dropped.items()})
@@ -87,7 +89,7 @@ class Labelled:
 
 
 def load_labelled(
-    path: str, settings: DataSettings, task: Task, num_tokens: NumTokens | None = None
+    path: str, settings: DataSettings, task: Task, count_tokens: CountTokens | None = None
 ) -> Labelled:
     """One labelled file for evaluation, without its bad rows; nothing is split.
 
@@ -95,7 +97,7 @@ def load_labelled(
         path: the file.
         settings: the group ``data``.
         task: the model's.
-        num_tokens: of the model's tokenizer: texts without a token are left out as empty ones.
+        count_tokens: of the model's tokenizer: texts without a token are left out as empty ones.
 
     Raises:
         DataError: not a table, or its labels are not of the model's ``task``.
@@ -105,7 +107,7 @@ def load_labelled(
     )
     if rows.task != task:
         raise DataError(_other_task(rows, task))
-    cleaned = without_bad_rows(rows, settings.bad_rows, num_tokens)
+    cleaned = without_bad_rows(rows, settings.bad_rows, count_tokens)
     kept = replace(rows, dataset=cleaned.dataset)
     return Labelled(kept, cleaned.dropped, (*rows.notes, *_skipped(rows), *cleaned.notes))
 

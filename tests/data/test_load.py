@@ -98,12 +98,12 @@ def test_a_text_that_nobody_sees_is_empty(write: Write, text: str) -> None:
 
 
 def test_a_text_without_a_token_is_empty(write: Write) -> None:
-    def num_tokens(texts: Sequence[str]) -> list[int]:
+    def count_tokens(texts: Sequence[str]) -> list[int]:
         assert list(texts) == ["\u0301", "!?"]
         return [0, 2]
 
     file = write("all.csv", csv_of(LABELS) + "\u0301,a\n!?,b\n")
-    assert load_corpus(settings(train=file), 1, num_tokens).dropped == {"train: empty text": 1}
+    assert load_corpus(settings(train=file), 1, count_tokens).dropped == {"train: empty text": 1}
     assert load_corpus(settings(train=file), 1).dropped == {}
 
 
