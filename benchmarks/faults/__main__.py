@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults import limits, malformed, reachable, soak
+from benchmarks.faults import hang_ups, limits, malformed, reachable, soak
 from benchmarks.faults.server import TrialServer, trial_server
 from benchmarks.machine import describe
 from docsort.serving.settings import ServeSettings
@@ -43,8 +43,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     trials: list[Trial] = []
     about = {"arguments": vars(arguments), **describe()}
-    # the load comes from one address, and is to fill a queue as that of many would
-    with trial_server(LEAK_BYTES, "--client-connections", "256") as server:
+    with trial_server(LEAK_BYTES) as server:
         for trial in chain.from_iterable(FAULTS[f](server, arguments) for f in arguments.faults):
             print(
                 f"{'held' if trial.held else 'NOT HELD'}: {trial.what}: {trial.outcome}", flush=True
@@ -59,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=[*FAULTS], metavar="N")
     parser.add_argument("--requests", type=int, default=10_000, help="malformed ones")
     parser.add_argument("--slow-clients", type=int, default=500)
+    parser.add_argument("--hang-ups", type=int, default=3_000, help="requests of clients that go")
     parser.add_argument("--soak-minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     return parser
@@ -83,6 +83,11 @@ def _limits(server: TrialServer, arguments: argparse.Namespace) -> Iterator[Tria
     slow = limits.slow_clients(server.target, arguments.slow_clients, seconds=30)
     outcome = f"{slow.num_let_go} let go within {slow.seconds:.0f} s; {slow.neighbour}"
     yield Trial("6", f"{slow.num} slow clients", outcome, slow.held)
+
+    gone = hang_ups.hang_up(server.target, arguments.hang_ups, BURST_TEXT)
+    ends = ", ".join(f"{num} answered {status}" for status, num in sorted(gone.half_closed.items()))
+    outcome = f"of half-closed ones {ends}; {gone.neighbour}"
+    yield Trial("6", f"{gone.num} requests of clients that hang up", outcome, gone.held)
 
     burst = limits.burst(server.target, seconds=10, text=BURST_TEXT)
     ends = ", ".join(f"{num} answered {status}" for status, num in sorted(burst.statuses.items()))

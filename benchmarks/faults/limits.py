@@ -1,6 +1,7 @@
 """Fault 6: documents at the size limit and one byte over, slow clients, and five times too many.
 
-Slow clients come from 127.0.0.2, since limits on connections are for each address.
+Slow clients come from 127.0.0.2, since limits on connections are for each address. A burst comes
+from many addresses, which together fill a queue.
 """
 
 import asyncio
@@ -135,30 +136,35 @@ def burst(target: Target, seconds: float, text: str, times: float = 5.0) -> Burs
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """An answer's status and headers, and the seconds until it was whole."""
+
     status: int
     headers: Message
     seconds: float
 
 
 async def _burst(target: Target, seconds: float, text: str, times: float) -> Burst:
-    request = _request(target, text)
+    request = request_of(target, text)
     capacity = await _capacity(target, request, seconds)
     num = max(1, int(times * capacity * seconds))
     started = time.monotonic()
     ends = await asyncio.gather(
-        *(_when_due(target, request, started + n / (times * capacity)) for n in range(num)),
+        *(
+            _when_due(target, request, started + n / (times * capacity), _address(n))
+            for n in range(num)
+        ),
         return_exceptions=True,
     )
-    recovery_s = await _until_well(target, request)
-    answers = [end for end in ends if isinstance(end, _Answer)]
+    recovery_s = await until_well(target, request, _address(0))
+    answers = [end for end in ends if isinstance(end, Answer)]
     refused = [answer for answer in answers if answer.status in (429, 503)]
     return Burst(
         capacity_per_s=capacity,
         num=num,
         statuses=Counter(answer.status for answer in answers),
         without_retry_after=sum("Retry-After" not in answer.headers for answer in refused),
-        failed=[repr(end) for end in ends if not isinstance(end, _Answer)],
+        failed=[repr(end) for end in ends if not isinstance(end, Answer)],
         longest_refusal_s=max((answer.seconds for answer in refused), default=0.0),
         recovery_s=recovery_s,
     )
@@ -168,33 +174,37 @@ async def _capacity(target: Target, request: bytes, seconds: float) -> float:
     """Answers a second to 16 clients that each wait for their answer."""
     deadline = time.monotonic() + seconds
 
-    async def ask() -> int:
+    async def ask_often(address: str) -> int:
         num = 0
         while time.monotonic() < deadline or not num:
-            num += (await _ask(target, request)).status == 200
+            num += (await ask(target, request, address)).status == 200
         return num
 
     started = time.monotonic()
-    nums = await asyncio.gather(*(ask() for _ in range(16)))
+    nums = await asyncio.gather(*(ask_often(_address(n)) for n in range(16)))
     return sum(nums) / (time.monotonic() - started)
 
 
-async def _when_due(target: Target, request: bytes, due: float) -> _Answer:
+async def _when_due(target: Target, request: bytes, due: float, address: str) -> Answer:
     await asyncio.sleep(max(0.0, due - time.monotonic()))
-    return await _ask(target, request)
+    return await ask(target, request, address)
 
 
-async def _until_well(target: Target, request: bytes) -> float:
-    """Seconds until ten requests in a row are answered 200."""
+def _address(number: int) -> str:
+    return f"127.0.0.{16 + number % 16}"
+
+
+async def until_well(target: Target, request: bytes, address: str) -> float:
+    """Seconds until ten requests in a row of one address are answered 200."""
     started = time.monotonic()
     in_a_row = 0
     while in_a_row < 10 and time.monotonic() - started < RECOVERY_TIMEOUT_S:
-        answer = await _ask(target, request)
+        answer = await ask(target, request, address)
         in_a_row = in_a_row + 1 if answer.status == 200 else 0
     return time.monotonic() - started
 
 
-def _request(target: Target, text: str) -> bytes:
+def request_of(target: Target, text: str) -> bytes:
     """Made once: httpx takes a millisecond a request, in which a burst waits for its own client."""
     body = text.encode()
     headers = {"Host": "x", "Connection": "close", "Content-Length": str(len(body))}
@@ -202,16 +212,29 @@ def _request(target: Target, text: str) -> bytes:
     return "\r\n".join([f"POST {target.path} HTTP/1.1", *lines, "", ""]).encode() + body
 
 
-async def _ask(target: Target, request: bytes) -> _Answer:
-    """On a connection of its own. Raises OSError or EOFError where no answer comes."""
+async def ask(target: Target, request: bytes, address: str, is_half_closed: bool = False) -> Answer:
+    """Send a request on a connection of its own.
+
+    Args:
+        target: The server.
+        request: The whole request, which closes its connection.
+        address: The client's address, one of 127.0.0.0/8.
+        is_half_closed: Whether the client shuts down its sending side behind the request.
+
+    Raises:
+        OSError: no answer comes.
+        EOFError: the connection is closed before the end of an answer's head.
+    """
     started = time.monotonic()
-    reader, writer = await asyncio.open_connection(*target.address)
+    reader, writer = await asyncio.open_connection(*target.address, local_addr=(address, 0))
     try:
         writer.write(request)
+        if is_half_closed:
+            writer.write_eof()
         async with asyncio.timeout(300):
             head = await reader.readuntil(b"\r\n\r\n")
             await reader.read()
     finally:
         writer.close()
     status, _, headers = head.partition(b"\r\n")
-    return _Answer(int(status.split()[1]), message_from_bytes(headers), time.monotonic() - started)
+    return Answer(int(status.split()[1]), message_from_bytes(headers), time.monotonic() - started)

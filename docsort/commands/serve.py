@@ -110,7 +110,8 @@ def _parser() -> argparse.ArgumentParser:
             "--" + setting.name.replace("_", "-"),
             type=setting.metadata["read"],
             default=default,
-            help=setting.metadata["help"] + ("" if default is None else f" (default: {default})"),
+            help=setting.metadata["help"]
+            + ("" if default in (None, "") else f" (default: {default})"),
         )
     return parser
 

@@ -104,7 +104,13 @@ class ServeSettings:
     max_connections: int = _setting(1024, "open connections in all, TorchServe's included")
     # Fewer than queue_size, so that no address alone shuts the others out.
     client_connections: int = _setting(
-        80, "predictions under way for one address, at most; under the queue's size, or it fills it"
+        80,
+        "predictions under way for one address, at most, until TorchServe answers them even if the "
+        "client hangs up; under the queue's size, or one address fills it",
+    )
+    trusted_proxies: str = _setting(
+        "",
+        "CIDR[,CIDR]: proxies whose X-Forwarded-For names the client that limits and log are for",
     )
     rate_per_s: int = _setting(0, "predictions a second for one address; 0: no limit")
     rate_burst: int = _setting(64, "predictions over the rate that an address may send at once")
@@ -171,7 +177,15 @@ class ServeSettings:
         for name, path in (("run_dir", self.run_dir), ("access_log", self.access_log)):
             plain = path is None or (path.is_absolute() and _PLAIN_PATH.match(str(path)))
             self._check(name, bool(plain), "an absolute path of letters, digits and / . _ + -")
+        accepted = "networks such as 10.0.0.0/8,fd00::/8 or addresses, and not of every address"
+        self._check("trusted_proxies", _are_networks(self.trusted_proxies), accepted)
         self._check_tls()
+
+    @property
+    def trusted_networks(self) -> list[str]:
+        """Networks of the proxies whose X-Forwarded-For is believed, in CIDR notation."""
+        parts = [part.strip() for part in self.trusted_proxies.split(",")]
+        return [str(ipaddress.ip_network(part)) for part in parts if self.trusted_proxies]
 
     @property
     def worker_threads(self) -> int:
@@ -226,6 +240,15 @@ def default_run_dir(port: int) -> Path:
 def socket_address(host: str, port: int) -> str:
     """As URLs and Nginx write it: an IPv6 address stands in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _are_networks(proxies: str) -> bool:
+    """Whether each part is a network; everybody's would let a client give itself any address."""
+    try:
+        networks = [ipaddress.ip_network(part.strip()) for part in proxies.split(",") if proxies]
+    except ValueError:
+        return False
+    return all(network.prefixlen for network in networks)
 
 
 def _is_address(host: str) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -20,6 +20,8 @@ import pytest
 from docsort.core.bundle import load_model, read_bundle
 from docsort.core.golden import write_bundle
 from docsort.serving.archive import build_archive
+from docsort.serving.nginx import end_nginx, start_nginx, write_config
+from docsort.serving.programs import find_nginx
 from docsort.serving.rollout import Rollout
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
@@ -27,6 +29,7 @@ from docsort.serving.versions import WantedModel
 from docsort.serving.wanted import find_wanted
 from tests.conftest import GOLDEN_TEXTS
 from tests.serving.rollout_scene import FakeApi, FakeFront, Scene
+from tests.serving.wall_scene import HeldTorchServe, Open, Wall
 
 START_TIMEOUT_S = 180
 MAX_BODY_BYTES = 65536
@@ -178,6 +181,40 @@ def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def open_wall(tmp_path: Path) -> Iterator[Open]:
+    """Starts Nginx with given settings, as the supervisor does."""
+    run_dir = RunDir(tmp_path / "run", os.open(tmp_path / "lock", os.O_CREAT))
+    run_dir.make_folders()
+    run_dir.open_gate.touch()
+    ended = []
+
+    def open_with(**settings: Any) -> Wall:
+        chosen = ServeSettings(Path("store"), run_dir.path, port=free_port(), **settings)
+        write_config(chosen, run_dir, "t0ken")
+        nginx = start_nginx(find_nginx(), run_dir)
+        ended.append(nginx)
+        deadline = time.monotonic() + 60
+        pid = run_dir.nginx / "nginx.pid"
+        while not (pid.exists() and pid.read_text()):  # written once it listens; -t leaves it empty
+            nginx.check()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return Wall(chosen, run_dir)
+
+    yield open_with
+    for nginx in ended:
+        end_nginx(nginx, 1)
+
+
+@pytest.fixture
+def held_torchserve(tmp_path: Path, open_wall: Open) -> Iterator[HeldTorchServe]:
+    """In TorchServe's place behind ``open_wall``."""
+    torchserve = HeldTorchServe(RunDir(tmp_path / "run", lock=-1).inference)
+    yield torchserve
+    torchserve.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.faults import limits, malformed, reachable, soak
+from benchmarks.faults import hang_ups, limits, malformed, reachable, soak
 from benchmarks.faults.target import Neighbour, Target
 from docsort.core.errors import RequestError
 from docsort.serving.client import classify_at
@@ -18,7 +18,8 @@ from docsort.serving.keys import add_key
 from tests.serving.conftest import MAX_BODY_BYTES, RunningServer, start_server
 
 LEAK_BYTES = 300_000
-QUEUE_SIZE = 4
+QUEUE_SIZE, CLIENT_CONNECTIONS = 12, 10
+BURST_TEXT = "the profit of the bank " * 500
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_slow_clients_that_are_not_let_go_would_be_found() -> None:
 
 @pytest.fixture(scope="module")
 def small(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Room for few requests, for those with a key; version 1.0 and a copy that leaks."""
+    """Room for few requests, fewer of one address; version 1.0 and a copy that leaks; with keys."""
     folder = tmp_path_factory.mktemp("small")
     own = folder / "store"
     own.mkdir()
@@ -111,6 +112,7 @@ def small(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     keys = folder / "keys.txt"
     (folder / "key").write_text(add_key(keys, "tests"))
     options = ["--batch-size", "1", "--queue-size", str(QUEUE_SIZE), "--api-keys", str(keys)]
+    options += ["--client-connections", str(CLIENT_CONNECTIONS)]
     server = start_server(folder, *options, *map(str, archives))
     try:
         server.wait_until_ready(num_versions=2)
@@ -137,13 +139,21 @@ def test_only_those_with_a_key_are_answered(crowded: Target) -> None:
 
 def test_a_full_queue_is_503_at_once_and_all_is_well_again(crowded: Target) -> None:
     # long enough that a slow first second leaves it more than the queue holds
-    burst = limits.burst(crowded, seconds=3, text="the profit of the bank " * 500, times=5)
+    burst = limits.burst(crowded, seconds=3, text=BURST_TEXT, times=5)
     assert burst.failed == []
     assert set(burst.statuses) <= limits.ALLOWED
     assert burst.statuses[200] > 0
     assert burst.statuses[503] > 0
     assert burst.without_retry_after == 0
     assert burst.held
+
+
+def test_clients_that_hang_up_cost_other_addresses_no_answer(crowded: Target) -> None:
+    gone = hang_ups.hang_up(crowded, num=150, text=BURST_TEXT)
+    assert gone.neighbour.is_well, str(gone.neighbour)
+    assert set(gone.half_closed) <= {200, 429}
+    assert gone.half_closed[200] > 0
+    assert gone.half_closed[429] > 0  # they would have filled the queue
 
 
 def test_memory_does_not_grow_where_a_leaking_control_does(

@@ -53,6 +53,12 @@ STORE, RUN_DIR = Path("store"), Path("/tmp/run")
         ("metrics_host", "localhost"),
         ("access_log", Path("/tmp/a b")),
         ("access_log", Path("relative.log")),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "proxy.example"),
+        ("trusted_proxies", "10.0.0.0/8,"),
+        ("trusted_proxies", "unix:"),
+        ("trusted_proxies", "0.0.0.0/0"),
+        ("trusted_proxies", "::/0"),
         ("response_timeout_s", 0),
         ("run_dir", Path("relative")),
         ("run_dir", Path("/tmp/a b")),
@@ -63,6 +69,12 @@ def test_refused(name: str, value: Any) -> None:
     option = "--" + name.replace("_", "-")
     with pytest.raises(ConfigError, match=f"{option} .* is not accepted; it must be"):
         ServeSettings(**{"store": STORE, "run_dir": RUN_DIR, name: value})
+
+
+def test_trusted_proxies_are_networks_of_both_families() -> None:
+    assert ServeSettings(STORE, RUN_DIR).trusted_networks == []
+    settings = ServeSettings(STORE, RUN_DIR, trusted_proxies="10.0.0.0/8, 192.0.2.1,fd00::/8")
+    assert settings.trusted_networks == ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"]
 
 
 def test_two_ports_that_are_one() -> None:

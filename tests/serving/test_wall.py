@@ -9,10 +9,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from socketserver import UnixStreamServer
 from typing import Any
@@ -23,67 +21,10 @@ import pytest
 from docsort.serving.front import asked
 from docsort.serving.gatekeeper import gatekeeper
 from docsort.serving.keys import add_key, remove_key
-from docsort.serving.nginx import end_nginx, start_nginx, write_config
-from docsort.serving.programs import find_nginx
-from docsort.serving.run_dir import RunDir
-from docsort.serving.settings import MIN_CONNECTIONS, ServeSettings
+from docsort.serving.nginx import write_config
+from docsort.serving.settings import MIN_CONNECTIONS
 from tests.serving.conftest import PLAIN, free_port, make_certificate
-
-PATH = "/predictions/tiny"
-
-
-@dataclass
-class Wall:
-    """A running Nginx with docsort's configuration."""
-
-    settings: ServeSettings
-    run_dir: RunDir
-
-    @property
-    def url(self) -> str:
-        return self.settings.url
-
-    def ask(self, **headers: str) -> httpx.Response:
-        return httpx.post(self.url + PATH, content="a", headers={**PLAIN, **headers})
-
-    def log(self, num: int) -> list[dict[str, Any]]:
-        """The last lines of the access log, once there are as many; written after the answer."""
-        deadline = time.monotonic() + 60
-        while True:
-            lines = self.run_dir.access_log.read_text().splitlines()
-            if len(lines) >= num:
-                return [json.loads(line) for line in lines[-num:]]
-            assert time.monotonic() < deadline, lines
-            time.sleep(0.01)
-
-
-Open = Callable[..., Wall]
-
-
-@pytest.fixture
-def open_wall(tmp_path: Path) -> Iterator[Open]:
-    """Starts Nginx with given settings, as the supervisor does."""
-    run_dir = RunDir(tmp_path / "run", os.open(tmp_path / "lock", os.O_CREAT))
-    run_dir.make_folders()
-    run_dir.open_gate.touch()
-    ended = []
-
-    def open_with(**settings: Any) -> Wall:
-        chosen = ServeSettings(Path("store"), run_dir.path, port=free_port(), **settings)
-        write_config(chosen, run_dir, "t0ken")
-        nginx = start_nginx(find_nginx(), run_dir)
-        ended.append(nginx)
-        deadline = time.monotonic() + 60
-        pid = run_dir.nginx / "nginx.pid"
-        while not (pid.exists() and pid.read_text()):  # written once it listens; -t leaves it empty
-            nginx.check()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return Wall(chosen, run_dir)
-
-    yield open_with
-    for nginx in ended:
-        end_nginx(nginx, 1)
+from tests.serving.wall_scene import PATH, Open
 
 
 @pytest.fixture(scope="session")
@@ -208,8 +149,7 @@ def test_connections_of_one_address_are_bounded(open_wall: Open) -> None:
     while wall.ask().status_code != 429:  # until Nginx has read both
         assert time.monotonic() < deadline
     # another address is not concerned
-    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as other:
-        assert other.post(wall.url + PATH, content="a", headers=PLAIN).status_code == 503
+    assert wall.ask_from("127.0.0.2").status_code == 503
     for connection in slow:
         connection.close()
     assert "limiting connections" not in wall.run_dir.nginx_log.read_text()
