@@ -14,7 +14,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from docsort.core.bundle import read_bundle
-from docsort.data.rows import Columns
 from docsort.data.settings import DataSettings
 from docsort.data.tables import read_table
 from docsort.serving.client import classify_at
@@ -31,8 +30,7 @@ def main() -> None:
         sys.exit(f"{arguments.run} gives one label a document: it has no thresholds")
     data = DataSettings(**bundle.provenance["config"]["data"])
     assert data.test is not None
-    columns = Columns(data.text_columns, data.label_columns)
-    texts = read_table(data.test, columns, data.label_separator).dataset["text"][:]
+    texts = read_table(data.test, data.columns, data.label_separator).dataset["text"][:]
     predictions = pq.read_table(arguments.run / "predictions.parquet").to_pylist()
     asked = [texts[row["row"]] for row in predictions]
     answers = [

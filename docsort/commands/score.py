@@ -18,8 +18,10 @@ from docsort.commands.score_parts import ScoreParts, job_of, sole_parts
 from docsort.core.disk import full_disk_as_error, put_in_place
 from docsort.core.errors import DataError
 from docsort.core.scorer import Scorer
+from docsort.data.file_formats import DELIMITERS, format_of
 from docsort.data.plain_files import PlainFile, read_plain
 from docsort.data.row_writers import row_writer
+from docsort.data.values import separator_between
 
 CHUNK_ROWS = 512
 
@@ -37,9 +39,10 @@ def main(argv: list[str]) -> int:
         scorer = Scorer.load(arguments.bundle, arguments.device)
         job = job_of(source, arguments.text_column, scorer.bundle, CHUNK_ROWS)
         parts = ScoreParts(folder, job)
+        separator = _separator(scorer, output)
         try:
             _score(source, arguments.text_column, scorer, parts)
-            _join(source, output, parts)
+            _join(source, output, parts, separator)
         except DataError:
             if source.is_unchanged():
                 raise
@@ -92,11 +95,27 @@ def _predictions(scorer: Scorer, texts: list[str]) -> pa.Table:
     )
 
 
-def _join(source: PlainFile, output: Path, parts: ScoreParts) -> None:
+def _separator(scorer: Scorer, output: Path) -> str:
+    """What is between the labels in one cell: as in training, or else what is in no label.
+
+    Raises DataError where that can't be.
+    """
+    if scorer.task == "single_label" or format_of(output) not in DELIMITERS:
+        return ";"
+    trained = scorer.bundle.provenance.get("config", {}).get("data", {}).get("label_separator")
+    separator = separator_between(scorer.labels, trained)
+    print(
+        f"labels  {separator!r} is between the labels of a document (to read them back: "
+        f'"data.label_separator={separator!r}"); alone it says that there are none'
+    )
+    return separator
+
+
+def _join(source: PlainFile, output: Path, parts: ScoreParts, separator: str) -> None:
     joined = parts.folder / f"joined.{os.getpid()}"  # a killed run's goes with the parts
     try:
         with full_disk_as_error(output):
-            with row_writer(output)(joined) as write:
+            with row_writer(output, separator)(joined) as write:
                 for chunk, rows in enumerate(source.chunks(CHUNK_ROWS)):
                     predictions = parts.read(chunk) if parts.done(chunk) else []
                     if len(predictions) != len(rows):

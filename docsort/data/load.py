@@ -18,7 +18,7 @@ from docsort.data.label_names import likeness_told
 from docsort.data.labels import label_pairs, without_labels
 from docsort.data.naming import counted_names
 from docsort.data.partition import partition
-from docsort.data.rows import Columns, Rows
+from docsort.data.rows import Rows
 from docsort.data.settings import SPLITS, DataSettings
 from docsort.data.sources import open_sources
 from docsort.data.splits import few_per_label
@@ -48,6 +48,7 @@ def load_corpus(
         notes += [*rows.notes, *_skipped(rows), *cleaned.notes]
         dropped.update({f"{name}: {why}": count for why, count in cleaned.dropped.items()})
     task = _one_task(sources)
+    _check_empty_label(settings, task)
     parts = partition(splits, settings, seed)
     splits = dict(parts.splits)
     for name, counts in parts.left_out.items():
@@ -102,11 +103,10 @@ def load_labelled(
     Raises:
         DataError: not a table, or its labels are not of the model's ``task``.
     """
-    rows = read_table(
-        path, Columns(settings.text_columns, settings.label_columns), settings.label_separator
-    )
+    rows = read_table(path, settings.columns, settings.label_separator)
     if rows.task != task:
         raise DataError(_other_task(rows, task))
+    _check_empty_label(settings, task)
     cleaned = without_bad_rows(rows, settings.bad_rows, count_tokens)
     kept = replace(rows, dataset=cleaned.dataset)
     return Labelled(kept, cleaned.dropped, (*rows.notes, *_skipped(rows), *cleaned.notes))
@@ -127,6 +127,15 @@ def _other_task(rows: Rows, task: Task) -> str:
         f"{rows.source} has one label a document, but the model gives several (multi_label). "
         "Name what stands between them, as in \"data.label_separator=';'\", or write lists (jsonl)."
     )
+
+
+def _check_empty_label(settings: DataSettings, task: Task) -> None:
+    if settings.empty_label == "none" and task == "single_label":
+        raise DataError(
+            "data.empty_label=none is for documents that may have several labels or none, but here "
+            "each has one. Leave it out, or name what is between labels: "
+            "\"data.label_separator=';'\"."
+        )
 
 
 def _one_task(sources: Mapping[str, Rows]) -> Task:

@@ -17,14 +17,16 @@ import pyarrow.parquet as pq
 
 from docsort.data.file_formats import DELIMITERS, format_of
 from docsort.data.json_rows import is_json
+from docsort.data.values import joined
 
 Write = Callable[[pa.Table], None]
 
 
-def row_writer(path: Path) -> Callable[[Path], AbstractContextManager[Write]]:
+def row_writer(path: Path, separator: str = ";") -> Callable[[Path], AbstractContextManager[Write]]:
     """How to write rows in the kind that ``path`` ends in; all tables must have one schema.
 
-    Raises DataError for another ending.
+    ``separator`` is written between the texts of a list in one cell of csv or tsv. Raises DataError
+    for another ending.
     """
     kind = format_of(path)
 
@@ -36,7 +38,7 @@ def row_writer(path: Path) -> Callable[[Path], AbstractContextManager[Write]]:
                     yield write
                 return
             with io.TextIOWrapper(stream, "utf-8", newline="") as text:
-                yield _jsonl(text) if kind == ".jsonl" else _csv(text, DELIMITERS[kind])
+                yield _jsonl(text) if kind == ".jsonl" else _csv(text, DELIMITERS[kind], separator)
 
     return writing
 
@@ -76,7 +78,7 @@ def _jsonl(text: IO[str]) -> Write:
     return write
 
 
-def _csv(text: IO[str], delimiter: str) -> Write:
+def _csv(text: IO[str], delimiter: str, separator: str) -> Write:
     writer = csv.writer(text, delimiter=delimiter)
     begun = False
 
@@ -86,15 +88,16 @@ def _csv(text: IO[str], delimiter: str) -> Write:
             writer.writerow(table.column_names)
             begun = True
         for row in table.to_pylist():
-            writer.writerow([_cell(value) for value in row.values()])
+            writer.writerow([_cell(value, separator) for value in row.values()])
 
     return write
 
 
-def _cell(value: Any) -> Any:
-    """A list of texts is joined by semicolons, what else is nested becomes JSON."""
+def _cell(value: Any, separator: str) -> Any:
+    """Texts of a list are joined where they can be split again; what else is nested is JSON."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ";".join(value)
+        cell = joined(value, separator)
+        return _json(value) if cell is None else cell
     return _json(value) if isinstance(value, list | dict) else value
 
 

@@ -5,8 +5,8 @@ Knows nothing of file formats and of splits. Empty texts and labels come through
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from docsort.data.store import column_of, stored
 from docsort.data.values import Cells, flagged
 
 BATCH_ROWS = 10_000
+EmptyLabel = Literal["missing", "none"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Columns:
 
     Several ``text`` columns are joined to one text. Several ``label`` columns hold 0 or 1 each, and
     their names are the labels. With ``group_optional``, the source may lack the ``group`` column.
+    ``empty_label`` says what a missing label means where a document may have several: that it is
+    "missing", or that there are "none".
     """
 
     text: tuple[str, ...]
@@ -35,15 +38,15 @@ class Columns:
     group: str | None = None
     time: str | None = None
     group_optional: bool = False
+    empty_label: EmptyLabel = "missing"
 
     def wanted(self) -> dict[str, tuple[str, ...]]:
         """Our name for each column → its names in the source."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
-        del given["group_optional"]
+        ways = {"split": self.split, "group": self.group, "time": self.time}
         return {
-            ours: theirs if isinstance(theirs, tuple) else (theirs,)
-            for ours, theirs in given.items()
-            if theirs is not None
+            "text": self.text,
+            "label": self.label,
+            **{ours: (theirs,) for ours, theirs in ways.items() if theirs is not None},
         }
 
     def names(self) -> list[str]:
@@ -180,19 +183,20 @@ def conformed(
                 for column in theirs
             ]
             if name == "label":
-                ours[name] = _labels(cells, schema.field("label").type, separator)
+                ours[name] = _labels(cells, schema.field("label").type, separator, columns)
             else:
                 ours[name] = _lines([each.texts() for each in cells])
         yield pa.table([ours[name] for name in schema.names], schema=schema)
         first += len(table)
 
 
-def _labels(cells: list[Cells], type: pa.DataType, separator: str | None) -> Any:
-    if len(cells) > 1:
-        return pa.array(flagged(cells), type)
-    if pa.types.is_list(type):
-        return pa.array(cells[0].label_lists(separator), type)
-    return cells[0].labels()
+def _labels(cells: list[Cells], type: pa.DataType, separator: str | None, columns: Columns) -> Any:
+    if not pa.types.is_list(type):
+        return cells[0].labels()
+    labels = flagged(cells) if len(cells) > 1 else cells[0].label_lists(separator)
+    if columns.empty_label == "none":
+        labels = [listed or [] for listed in labels]
+    return pa.array(labels, type)
 
 
 def _lines(columns: list[pa.ChunkedArray]) -> Any:

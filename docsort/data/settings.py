@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from docsort.core.errors import ConfigError
+from docsort.data.rows import Columns, EmptyLabel
+from docsort.data.values import tab_of
 
 Source = Literal["table", "library_docs", "hub", "newsgroups", "folder"]
 SPLITS = ("train", "val", "test")
@@ -26,6 +28,7 @@ class DataSettings:
     text_column: str | int | list[str | int] = "text"
     label_column: str | int | list[str | int] = "label"
     label_separator: str | None = None
+    empty_label: EmptyLabel = "missing"
     dataset: str | None = None
     dataset_config: str | None = None
     split_column: str | None = None
@@ -70,11 +73,11 @@ class DataSettings:
         _check("batch_size", self.batch_size, self.batch_size >= 1, "a number of documents, 1 up")
         few = self.train_per_label
         _check("train_per_label", few, few is None or few >= 1, "null or a number from 1 up")
-        if type(self.label_separator) is str:  # two characters are what a shell leaves of a tab
-            object.__setattr__(self, "label_separator", self.label_separator.replace("\\t", "\t"))
+        if type(self.label_separator) is str:
+            object.__setattr__(self, "label_separator", tab_of(self.label_separator))
         between = self.label_separator
         _check("label_separator", between, between != "", "null or what stands between labels")
-        if between is not None and len(self.label_columns) > 1:
+        if between is not None and len(self.columns.label) > 1:
             raise ConfigError(
                 f"data.label_separator={between} is for labels in one cell, but several columns "
                 "hold 0 or 1 (data.label_column). Leave it out, or name one column."
@@ -84,14 +87,11 @@ class DataSettings:
         self._check_splits()
 
     @property
-    def text_columns(self) -> tuple[str, ...]:
-        """The columns whose texts are joined to one document."""
-        return _names(self.text_column)
-
-    @property
-    def label_columns(self) -> tuple[str, ...]:
-        """The column of labels, or several that say 0 or 1 of the label that they are named by."""
-        return _names(self.label_column)
+    def columns(self) -> Columns:
+        """What to read from files that are not split."""
+        return Columns(
+            _names(self.text_column), _names(self.label_column), empty_label=self.empty_label
+        )
 
     def _check_name(self) -> None:
         """The name becomes the model's name in URLs and file names."""

@@ -4,6 +4,7 @@ Knows nothing of cleaning or splitting; a split that the source does not have is
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,10 +30,10 @@ def _given(settings: DataSettings) -> dict[str, str]:
 
 def _columns(settings: DataSettings, split: str) -> Columns:
     """What says how to split is only read from what is split, but for groups, which may cross."""
-    text, label, group = settings.text_columns, settings.label_columns, settings.group_column
+    columns = replace(settings.columns, group=settings.group_column)
     if split != "train":
-        return Columns(text, label, group=group, group_optional=True)
-    return Columns(text, label, settings.split_column, group, settings.time_column)
+        return replace(columns, group_optional=True)
+    return replace(columns, split=settings.split_column, time=settings.time_column)
 
 
 def _tables(settings: DataSettings) -> dict[str, Rows]:

@@ -32,6 +32,11 @@ _WRITE_LABELS = (
 )
 
 
+def tab_of(separator: str) -> str:
+    """Two characters are what a shell leaves of a tab."""
+    return separator.replace("\\t", "\t")
+
+
 def is_list(type: pa.DataType) -> bool:
     """Arrow has several kinds of list; labels may come as any."""
     return any(of_type(type) for of_type in _LISTS)
@@ -169,7 +174,7 @@ class Cells:
         return None if items and not labels else labels
 
     def _refuse_written_list(self, label: str, row: int, separator: str | None = None) -> None:
-        if label[:1] in ("[", "(", "{") and _is_written_list(label, separator):
+        if _is_written_list(label, separator):
             raise self.error(row, "a list written as text", _WRITE_LABELS)
 
     def _flag(self, text: str, row: int) -> bool | None:
@@ -204,11 +209,46 @@ def _of_flags(
     return sorted(name for name, flag in zip(names, flags, strict=True) if flag)
 
 
+def separator_between(labels: Sequence[str], preferred: str | None) -> str:
+    """What can be written between the labels of one cell, so that the cell can be split again.
+
+    The preferred one if it can, else the first of some punctuation that is in no label. Raises
+    DataError where each is in some label.
+    """
+    candidates = [tab_of(preferred or ";"), *list(";|,/~^#&+*!@$%=:")]
+    for separator in candidates:
+        if separator.strip() and all(_is_apart(label, separator) for label in labels):
+            return separator
+    raise DataError(
+        "The labels hold all that could be written between them in one cell. Write .jsonl or "
+        ".parquet, which have lists."
+    )
+
+
+def joined(labels: Sequence[str], separator: str) -> str | None:
+    """One cell that is read as these labels; None where there is no such cell.
+
+    No labels are a separator alone: an empty cell says that they are missing.
+    """
+    if not all(label.strip() and _is_apart(label, separator) for label in labels):
+        return None
+    cell = separator.join(labels) or separator
+    return cell + separator if _is_written_list(cell, separator) else cell
+
+
+def _is_apart(label: str, separator: str) -> bool:
+    """Whether a separator beside the label is found there, and nowhere in the label."""
+    sides = (label + separator).split(separator), (separator + label).split(separator)
+    return sides == ([label, ""], ["", label])
+
+
 def _is_written_list(cell: str, separator: str | None) -> bool:
     """Whether a cell is a list as Python, NumPy or JSON writes it, and not a label in brackets.
 
     A bracketed number alone may be a label, but not where labels are separated.
     """
+    if cell[:1] not in ("[", "(", "{"):
+        return False
     items = _literal(cell)
     if isinstance(items, list | tuple | set | frozenset):
         several = not isinstance(items, tuple) and len(items) != 1

@@ -93,3 +93,25 @@ def test_evaluation_of_the_bundle_gives_the_runs_figures(
     first = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     for name in ("test/macro_f1", "test/mean_average_precision", "test/loss"):
         assert again[name] == pytest.approx(first[name], abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_scored_documents_are_evaluated_as_predicted(
+    docsort: Docsort, run: Path, tmp_path: Path, kind: str
+) -> None:
+    """Documents without labels included, whose cell is not empty."""
+    texts = [{"text": row["text"]} for row in rows(30, 3)] + [{"text": "zzz qqq"}]
+    source = write_csv(tmp_path / "new.csv", texts)
+    output = tmp_path / f"scored.{kind}"
+    bundle = run / "bundle"
+    status, out, err = docsort("score", "--bundle", bundle, "--input", source, "--output", output)
+    assert status == 0, err
+    assert ("data.label_separator=';'" in out) is (kind == "csv")
+    status, _, err = docsort(
+        *("evaluate", f"bundle={bundle}", f"data.test={output}", "data.label_column=predicted"),
+        *("data.label_separator=';'", f"hydra.run.dir={tmp_path / 'evaluated'}"),
+    )
+    assert status == 0, err
+    metrics = json.loads((tmp_path / "evaluated" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["test/accuracy"] == 1
+    assert len(pd.read_parquet(tmp_path / "evaluated" / "predictions.parquet")) == 31

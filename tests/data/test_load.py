@@ -243,3 +243,15 @@ def test_load_labelled_refuses_labels_of_another_task(write: Write) -> None:
         load_labelled(lists, settings(train="unused.csv"), "single_label")
     with pytest.raises(DataError, match=r"one label a document.*data\.label_separator"):
         load_labelled(write("new.csv", csv_of(["a"])), settings(train="unused.csv"), "multi_label")
+
+
+def test_an_empty_label_can_mean_no_labels_but_not_where_each_has_one(write: Write) -> None:
+    rows = "".join(f"{distinct_text(n)},{'' if n % 3 else 'x;y'}\n" for n in range(30))
+    file = write("all.csv", "text,label\n" + rows)
+    given = {"train": file, "label_separator": ";", "empty_label": "none"}
+    corpus = load_corpus(settings(**given), seed=1)
+    assert corpus.dropped == {}
+    assert sum(len(split) for split in corpus.splits().values()) == 30
+    assert len(load_labelled(file, settings(**given), "multi_label").rows.dataset) == 30
+    with pytest.raises(DataError, match=r"data.empty_label=none is for documents that may have"):
+        load_corpus(settings(**{**given, "label_separator": None}), seed=1)

@@ -9,6 +9,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from docsort.core.errors import ConfigError
+from docsort.data.rows import Columns
 from docsort.data.settings import DataSettings
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -95,7 +96,7 @@ def test_a_wrong_setting_is_named(given: dict[str, Any], message: str) -> None:
 )
 def test_columns_are_one_name_or_several_or_numbers(given: Any, columns: tuple[str, ...]) -> None:
     settings = DataSettings("table", "docs", "a.csv", text_column=given, label_column=given)
-    assert (settings.text_columns, settings.label_columns) == (columns, columns)
+    assert settings.columns == Columns(columns, columns)
 
 
 def test_a_split_column_may_be_named_by_a_number() -> None:
