@@ -8,7 +8,7 @@ from rich.console import Console
 
 from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
-from docsort.commands.provenance import report_lines
+from docsort.commands.provenance import report_lines, seen_before
 from docsort.commands.run_folder import METRICS, PREDICTIONS, REPORT, refuse_training_run
 from docsort.commands.show import metrics_table
 from docsort.core.errors import ConfigError
@@ -41,6 +41,9 @@ def evaluate(config: Mapping[str, Any]) -> float:
     rows = labelled.rows
     for note in labelled.notes:
         console.print(f"left out: {note}", markup=False)
+    seen = seen_before(scorer.bundle.provenance, rows.source, rows.sha256)
+    if seen is not None:
+        console.print(seen, markup=False)
     outcome = score_split(scorer, rows.dataset, Path(file).name)
     metrics = split_metrics("test", outcome, scorer.bundle.calibration)
     keep_job_files(config)
@@ -48,16 +51,16 @@ def evaluate(config: Mapping[str, Any]) -> float:
     fields = outcome.report_fields(scorer.bundle)
     if config["checkpoint"] is not None:
         fields["uncalibrated_probabilities"] = None  # they are all there are: nothing was fitted
+    provenance = {
+        **report_lines(scorer.bundle.provenance),
+        f"evaluated on {rows.source} (SHA-256)": rows.sha256,
+        **({"used before": seen} if seen is not None else {}),
+        **{f"rows left out: {why}": count for why, count in labelled.dropped.items()},
+    }
     results = RunResults(
-        title=scorer.bundle.provenance["name"],
-        **fields,
-        config=config,
-        provenance={
-            **report_lines(scorer.bundle.provenance),
-            f"evaluated on {rows.source} (SHA-256)": rows.sha256,
-            **{f"rows left out: {why}": count for why, count in labelled.dropped.items()},
-        },
+        title=scorer.bundle.provenance["name"], **fields, config=config, provenance=provenance
     )
+    write_json(folder / "provenance.json", provenance)
     write_report(folder / REPORT, results, measure(results))
     write_json(folder / METRICS, metrics)
     metrics_table(metrics, console)

@@ -46,6 +46,37 @@ def report_lines(content: Mapping[str, Any]) -> dict[str, str]:
     return lines
 
 
+def seen_before(content: Mapping[str, Any], source: str, sha256: str) -> str | None:
+    """A sentence where a file is one that the bundle was made with, None where it is not.
+
+    Args:
+        content: the bundle's provenance.
+        source: what the file is called.
+        sha256: of the file's content.
+    """
+    used_as = {
+        name.partition(":")[0] for name, used in content.get("data", {}).items() if used == sha256
+    }
+    told = f"{source} has the SHA-256 of"
+    if "train" in used_as:
+        figure = content.get("metrics", {}).get("test/accuracy")
+        own = (
+            ""
+            if figure is None
+            else f" On its own test documents it has test/accuracy {figure:.4f}."
+        )
+        return (
+            f"{told} a file that this model was trained on. Figures on documents that it learned "
+            f"from say nothing of new ones.{own}"
+        )
+    if "val" in used_as:
+        return (
+            f"{told} the val file by which this model was chosen and calibrated. Figures on it are "
+            "better than on new documents."
+        )
+    return f"{told} the test file of this model's own training." if used_as else None
+
+
 def environment() -> dict[str, str]:
     """Python, the packages that decide about results, and the system."""
     packages = {package: version(package) for package in PACKAGES}

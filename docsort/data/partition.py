@@ -7,7 +7,7 @@ the documents count those once.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from datasets import Dataset
@@ -19,7 +19,7 @@ from docsort.data.groups import group_ids, rows_of_crossing_groups
 from docsort.data.labels import Ints, label_pairs, without_labels
 from docsort.data.naming import counted_names
 from docsort.data.rows import BATCH_ROWS
-from docsort.data.settings import SPLITS, DataSettings
+from docsort.data.settings import SPLIT_WORDS, SPLITS, DataSettings
 from docsort.data.splits import by_time, joined, rare_labels, share_out
 from docsort.data.store import column_of, row_numbers
 from docsort.data.times import as_times
@@ -28,17 +28,6 @@ from docsort.data.words import MAX_NEAR_DUPLICATE_WORDS, estimated_words
 # Near-duplicates are looked for in tables up to this size. In larger ones only exact copies (white
 # space and case folded) stay together: shingles and signatures would no longer fit in memory.
 MAX_NEAR_DUPLICATE_ROWS = 100_000
-
-SplitName = Literal["train", "val", "test"]
-SPLIT_WORDS: dict[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-}
 
 
 @dataclass(frozen=True)

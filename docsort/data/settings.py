@@ -9,6 +9,15 @@ from docsort.data.values import tab_of
 
 Source = Literal["table", "library_docs", "hub", "newsgroups", "folder"]
 SPLITS = ("train", "val", "test")
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+}
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,26 @@ def test_documents_without_a_token_are_left_out_of_metrics_and_predictions(
     assert metrics["test/accuracy"] == pytest.approx(sum(right) / 12)
 
 
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("train", "train.csv has the SHA-256 of a file that this model was trained on"),
+        ("test", "test.csv has the SHA-256 of the test file of this model's own training"),
+    ],
+)
+def test_a_file_of_the_models_own_training_is_told(
+    docsort: Docsort, trained: Trained, tmp_path: Path, split: str, said: str
+) -> None:
+    file, run = getattr(trained, split), tmp_path / "run"
+    arguments = (f"bundle={trained.bundle}", f"data.test={file}", f"hydra.run.dir={run}")
+    status, out, err = docsort("evaluate", *arguments)
+    assert status == 0, err
+    assert said in " ".join(out.split())
+    assert ("test/accuracy" in out.partition("trained on")[2][:300]) == (split == "train")
+    assert said in json.loads((run / "provenance.json").read_text(encoding="utf-8"))["used before"]
+    assert "used before" in (run / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("of_training", ["bundle", "checkpoints"])
 def test_a_training_runs_folder_is_refused(
     docsort: Docsort, tmp_path: Path, of_training: str

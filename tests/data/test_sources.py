@@ -111,35 +111,6 @@ def test_files_with_different_columns_are_no_data_set(tmp_path: Path, write: Wri
     assert "SECRET" not in str(caught.value)
 
 
-def folder_of(path: str, **given: Any) -> DataSettings:
-    return DataSettings(source="folder", name="docs", train=path, **given)
-
-
-def test_a_folder_per_label(tmp_path: Path, write: Write) -> None:
-    write("docs/cats/b/2.txt", "second\ncat")
-    write("docs/cats/1.txt", "\ufefffirst cat")
-    write("docs/dogs/1", "a dog")
-    write("docs/dogs/.hidden", "no document")
-    write("docs/README.txt", "no document either")
-    rows = open_sources(folder_of(str(tmp_path / "docs")))["train"]
-    assert rows.dataset["text"][:] == ["first cat", "second\ncat", "a dog"]
-    assert rows.dataset["label"][:] == ["cats", "cats", "dogs"]
-    before = rows.sha256
-    write("docs/dogs/1", "another dog")
-    assert open_sources(folder_of(str(tmp_path / "docs")))["train"].sha256 != before
-
-
-def test_bad_folders(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(DataError, match=f"There is no folder {tmp_path / 'none'}"):
-        open_sources(folder_of(str(tmp_path / "none")))
-    write("empty/README.txt", "x")
-    with pytest.raises(DataError, match="needs a folder for each label"):
-        open_sources(folder_of(str(tmp_path / "empty")))
-    write("docs/cats/1.txt", b"ab\xff")
-    with pytest.raises(DataError, match=r"1.txt is not UTF-8 \(byte 2\)"):
-        open_sources(folder_of(str(tmp_path / "docs")))
-
-
 @pytest.fixture
 def sklearn_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
