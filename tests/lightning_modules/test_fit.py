@@ -1,7 +1,5 @@
 """Training the tiny BERT for real: it learns, repeats itself, resumes; checkpoints stand alone."""
 
-import csv
-import json
 import math
 import tempfile
 from contextlib import nullcontext
@@ -35,13 +33,6 @@ from tests.lightning_modules.conftest import (
     make_corpus,
     split,
 )
-
-COMMITTED_LOSSES = Path(__file__).parent / "seeded_losses.json"
-
-
-def losses(folder: Path) -> list[float]:
-    with (folder / "logs" / "metrics.csv").open(encoding="utf-8") as stream:
-        return [float(row["train/loss"]) for row in csv.DictReader(stream) if row["train/loss"]]
 
 
 def test_learns_and_keeps_its_best(run: Run) -> None:
@@ -114,20 +105,6 @@ def test_a_limit_beyond_the_epochs_changes_nothing(run: Run) -> None:
 def test_learns_several_labels_a_document(run: Run) -> None:
     _, fitted = run(several=True, max_epochs=8)
     assert max(row["val_macro_f1"] for row in fitted.learning_curve) > 0.85
-
-
-def test_seeded_losses_repeat_and_match_the_committed_file(run: Run, tmp_path: Path) -> None:
-    """After a wanted change: delete the file, run this test once, look at the diff, commit."""
-    run("first", log_every_n_steps=1)
-    run("again", log_every_n_steps=1)
-    first = losses(tmp_path / "first")
-    assert len(first) == 2 * 160 // 8
-    assert first == losses(tmp_path / "again")
-    if not COMMITTED_LOSSES.exists():
-        COMMITTED_LOSSES.write_text(json.dumps(first, indent=0) + "\n", encoding="utf-8")
-        pytest.fail("wrote seeded_losses.json; look at it and commit it")
-    committed = json.loads(COMMITTED_LOSSES.read_text(encoding="utf-8"))
-    np.testing.assert_allclose(first, committed, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
