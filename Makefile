@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup system demo serve check format test bench trial clean
+.PHONY: setup system demo serve check format test test-fast bench trial clean
 
 setup: $(INSTALLED) system  ## everything into .venv; Java and Nginx from Debian's packages
 
@@ -35,6 +35,9 @@ format: $(INSTALLED)
 test: setup
 	@scripts/system-packages chromium
 	$(BIN)/pytest
+
+test-fast: $(INSTALLED)  ## the tests that need neither a training nor a server, in two minutes
+	$(BIN)/pytest -m unit
 
 bench: setup  ## measurements beside other systems, into benchmarks/results
 	scripts/peers

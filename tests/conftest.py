@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share: a tiny random BERT, and a bundle made of it."""
+"""Fixtures that several folders share (a tiny random BERT, a bundle), and hooks for all tests."""
 
 import shutil
 from pathlib import Path
@@ -12,6 +12,9 @@ from docsort.core.bundle import Manifest
 from docsort.core.classifier import DocumentClassifier
 from docsort.core.golden import write_bundle
 from docsort.core.pretrained import load_pretrained
+from tests.support.chromium import CHROMIUM
+from tests.support.kinds import mark
+from tests.support.skips import reason_counts
 
 WORDS = """
 the a of and in to is for market price bank share profit team goal match player season cell gene
@@ -23,6 +26,21 @@ GOLDEN_TEXTS = [
     "a player and the goal in the match " * 9,
     "patient drug trial of the virus gene cell",
 ]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects tests by -m
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser") and not CHROMIUM:
+        pytest.skip("needs Chromium (Debian: chromium)")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in reason_counts(terminalreporter.getreports("skipped")):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

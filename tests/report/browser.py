@@ -3,16 +3,10 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (Debian: chromium)")
+from tests.support.chromium import CHROMIUM
 
 FLAGS = """
 --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars

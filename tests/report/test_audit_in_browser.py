@@ -6,9 +6,9 @@ import pytest
 
 from docsort.report.audit_page import render_audit
 from tests.report.audits import make_audit, text_at
-from tests.report.browser import browse, check_drawn, look, needs_chromium
+from tests.report.browser import browse, check_drawn, look
 
-pytestmark = needs_chromium
+pytestmark = pytest.mark.browser
 
 CHARTS = ["label-counts", "token-lengths"]
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from tests.report.browser import browse, check_drawn, look, needs_chromium
+from tests.report.browser import browse, check_drawn, look
 from tests.report.conftest import page_of
 
-pytestmark = needs_chromium
+pytestmark = pytest.mark.browser
 
 CHARTS = [
     "coverage",

@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from docsort.serving.page import page_policy, render_page
-from tests.serving.browser import CHROMIUM, Page, browser
+from tests.serving.browser import Page, browser
 from tests.serving.conftest import RunningServer
 
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (Debian: chromium)")
 PHONE, DESKTOP = (390, 844), (1280, 800)
 TEXT = "the bank's <b>profit</b>"
 # Enough of what a person sees to tell whether it is right.
@@ -49,7 +48,7 @@ def classify(page: Page, text: str) -> None:
     page.wait_for("!document.getElementById('classify').disabled")
 
 
-@needs_chromium
+@pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
 def test_a_pasted_text_is_answered(
@@ -81,7 +80,7 @@ def test_a_pasted_text_is_answered(
     assert page.complaints == []
 
 
-@needs_chromium
+@pytest.mark.browser
 def test_another_version_a_refusal_and_a_dropped_file(server: RunningServer, page: Page) -> None:
     page.open(server.url + "/", *DESKTOP)
     page.wait_for("!document.getElementById('classify').disabled")
@@ -116,7 +115,7 @@ def test_another_version_a_refusal_and_a_dropped_file(server: RunningServer, pag
     assert "not text in UTF-8" in page.run("document.getElementById('error').textContent")
 
 
-@needs_chromium
+@pytest.mark.browser
 def test_the_policy_stops_what_is_not_the_pages_own(server: RunningServer, page: Page) -> None:
     """The silence above can break: what the policy forbids is forbidden, and told."""
     page.open(server.url + "/", *DESKTOP)

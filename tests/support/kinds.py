@@ -1,0 +1,40 @@
+"""The marker of each test, from its fixtures and from what its module imports."""
+
+from collections.abc import Collection
+
+import pytest
+
+CONTAINER_FIXTURES = {"engine_program"}
+SERVER_FIXTURES = {"disks", "server"}
+# A module that imports one of these starts TorchServe or Nginx in some of its tests.
+SERVER_NAMES = {"RunningServer", "find_nginx", "start_server"}
+TRAINING_FIXTURES = {"overrides", "run", "trained"}
+
+
+def kind_of(fixtures: Collection[str], names: Collection[str], is_browser: bool = False) -> str:
+    """The marker of a test.
+
+    Args:
+        fixtures: the names of all fixtures that the test needs, also by way of others.
+        names: the global names of the test's module.
+        is_browser: whether the test has the marker ``browser`` already.
+
+    Returns:
+        The first of container, browser, server and training that fits, otherwise unit.
+    """
+    if not CONTAINER_FIXTURES.isdisjoint(fixtures):
+        return "container"
+    if is_browser:
+        return "browser"
+    if not (SERVER_FIXTURES.isdisjoint(fixtures) and SERVER_NAMES.isdisjoint(names)):
+        return "server"
+    return "unit" if TRAINING_FIXTURES.isdisjoint(fixtures) else "training"
+
+
+def mark(items: list[pytest.Item]) -> None:
+    """Give each test its marker."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        names = vars(getattr(item, "module", None) or object)
+        is_browser = item.get_closest_marker("browser") is not None
+        item.add_marker(kind_of(fixtures, names, is_browser))
