@@ -5,6 +5,7 @@ docsort serve model_store/NAME-1.0.mar     these
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
@@ -31,6 +32,7 @@ def _serve(options: argparse.Namespace) -> None:
     from docsort.core.disk import full_disk_as_error
     from docsort.serving.store import shared_store
     from docsort.serving.supervisor import Supervisor, prepare, stops_on_signals
+    from docsort.serving.torchserve import ignored_overrides
     from docsort.serving.wanted import find_wanted
 
     # a link's own folder and name are not where the store has the archive
@@ -47,6 +49,9 @@ def _serve(options: argparse.Namespace) -> None:
         with suppress(OSError):  # a log that the disk has no room for ends no server
             print(line, flush=True)
 
+    if ignored := ignored_overrides(os.environ):
+        say(f"ignored in the environment, and not passed to TorchServe: {', '.join(ignored)}")
+
     with console.status("starting") as status:
         is_moving = console.is_terminal
 
@@ -54,7 +59,7 @@ def _serve(options: argparse.Namespace) -> None:
             nonlocal is_moving
             is_moving = False
             status.stop()
-            for line in _ready_lines(settings.url, supervisor.wanted):
+            for line in _ready_lines(settings, supervisor.wanted):
                 say(line)
 
         def report(line: str) -> None:
@@ -71,15 +76,19 @@ def _serve(options: argparse.Namespace) -> None:
     say("ended")
 
 
-def _ready_lines(url: str, wanted: "Sequence[WantedModel]") -> list[str]:
-    lines = [f"ready    {url}"]
+def _ready_lines(settings: ServeSettings, wanted: "Sequence[WantedModel]") -> list[str]:
+    from docsort.serving.wanted import is_read_only
+
+    lines = [f"ready    {settings.url}"]
     for model in wanted:
         versions = ", ".join(version.version for version in model.versions)
         lines.append(f"model    {model.name}: {versions} (default {model.default})")
     lines.append(
         f"try      curl -H 'Content-Type: text/plain' --data '{_SAMPLE}' "
-        f"{url}/predictions/{wanted[0].name}"
+        f"{settings.url}/predictions/{wanted[0].name}"
     )
+    if is_read_only(settings.store):
+        lines.append(f"store    {settings.store} is read-only: `docsort models` changes nothing")
     return lines
 
 

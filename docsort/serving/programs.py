@@ -18,6 +18,14 @@ from docsort.core.gpus import VISIBLE_GPUS, named_gpus
 MIN_JAVA = 17
 # Debian puts Nginx where an ordinary user's PATH does not look.
 SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin")
+# Options that java, or its virtual machine, takes from the environment.
+JAVA_OPTIONS = (
+    "_JAVA_OPTIONS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "OPENJ9_JAVA_OPTIONS",
+    "IBM_JAVA_OPTIONS",
+)
 # The kernel's sun_path holds 108 bytes, the final NUL included.
 MAX_SOCKET_PATH_BYTES = 107
 
@@ -112,6 +120,7 @@ def _output_of(program: str, option: str) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={k: v for k, v in os.environ.items() if k not in JAVA_OPTIONS},
             timeout=60,
             check=False,
         )

@@ -177,10 +177,11 @@ class Rollout:
     def remember(self) -> None:
         """Write down what is wanted, unless it stands there. Raises ServingError or StorageError.
 
-        Not where that failed before: ``follow_canaries`` tries again, and ends no server.
+        Not into a read-only store, which is served as it is. Not where that failed before:
+        ``follow_canaries`` tries again, and ends no server.
         """
         with self._changing:
-            if not self._unwritten:
+            if not self._unwritten and not self.file.is_read_only:
                 self.file.write(self._wanted)
 
     def list(self) -> list[dict[str, Any]]:
@@ -193,6 +194,7 @@ class Rollout:
         Raises DocsortError, and then store, TorchServe and wanted state are as they were.
         """
         self.file.own()
+        self.file.check()
         store, limit = self._settings.store, self._settings.max_archive_bytes
         with self._loading, staged(Path(file), store, limit, sha256) as info, ExitStack() as undo:
             watch = self._serving()
@@ -218,16 +220,19 @@ class Rollout:
     def promote(self, name: str, version: str) -> str:
         """Let a version answer all who name none. Raises DocsortError."""
         with self._changing:
+            self.file.check()
             return self._make_default(find_model(self._wanted, name).promoted(version))
 
     def rollback(self, name: str) -> str:
         """Let the previous default answer again. Raises DocsortError."""
         with self._changing:
+            self.file.check()
             return self._make_default(find_model(self._wanted, name).rolled_back())
 
     def canary(self, name: str, version: str, percent: int) -> str:
         """Let a version answer a share of those who name none; 0 ends that. Raises DocsortError."""
         with self._changing:
+            self.file.check()
             watch = self._serving()
             model = find_model(self._wanted, name).with_canary(version, percent)
             if percent:
@@ -241,6 +246,7 @@ class Rollout:
         Its archive stays in the store. Raises DocsortError.
         """
         with self._changing:
+            self.file.check()
             self._serving()
             find_model(self._wanted, name).without(version)
             if (name, version) in self._retiring:
@@ -272,6 +278,9 @@ class Rollout:
     def _check_serves(self, watch: Watch, model: WantedModel, version: str) -> None:
         if (model.name, version) in self._retiring:
             raise ServingError(f"{model.name} {version} is retiring; register it again afterwards")
+        archive = self._settings.store / model.version(version).file
+        if not archive.is_file():  # what is loaded would answer, but the next start would fail
+            raise ServingError(f"the archive {archive} is gone; put it back")
         watch.ensure(model.name, model.version(version))
 
     def _drain(self, name: str, version: str) -> None:

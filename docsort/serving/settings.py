@@ -130,7 +130,9 @@ class ServeSettings:
     access_log: Path | None = field(
         default=None,
         metadata=_option(
-            "file for a JSON line a request; RUN_DIR/door/nginx/access.log unless given", Path
+            "file for a JSON line a request, /dev/null for none; RUN_DIR/door/nginx/access.log "
+            "unless given; /dev/stdout with --nginx external only",
+            Path,
         ),
     )
     max_access_log_bytes: int = _setting(

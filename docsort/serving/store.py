@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from docsort.core.disk import full_disk_as_error
@@ -85,9 +85,10 @@ def staged(
 
 
 def clear_staging(store: Path) -> None:
-    """Remove what a killed supervisor left of its registrations."""
+    """Remove what a killed supervisor left of its registrations; a read-only store keeps it."""
     for left in store.glob(f"{_STAGING}*"):
-        left.unlink()
+        with suppress(OSError):
+            left.unlink()
 
 
 def is_published(candidate: Path, target: Path) -> bool:

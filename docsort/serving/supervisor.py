@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TypeVar
 
 from docsort.core.errors import DocsortError, ServingError, StorageError
+from docsort.serving.access_log import check_access_log
 from docsort.serving.child import Child
 from docsort.serving.control import controlled
 from docsort.serving.external_front import ExternalFront
@@ -254,6 +255,8 @@ def prepare(settings: ServeSettings) -> Programs:
         return Programs(find_java(), None, find_torchserve())
     programs = Programs(find_java(), find_nginx(), find_torchserve())
     check_port("--port", settings.host, settings.port)
+    if settings.access_log and not settings.access_log.is_relative_to(settings.run_dir):
+        check_access_log(settings.access_log)
     if settings.metrics_port:
         check_port("--metrics-port", settings.metrics_host, settings.metrics_port)
     return programs

@@ -22,6 +22,7 @@ from docsort.core.threads import THREAD_VARIABLES
 from docsort.core.workload import TIMEOUT_VARIABLE
 from docsort.serving.child import Child
 from docsort.serving.mar import ArchiveInfo
+from docsort.serving.programs import JAVA_OPTIONS
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.templates import render
@@ -33,8 +34,10 @@ _MAX_RESPONSE_BYTES = 1 << 26
 _HEAP = "512m"
 _POLL_S = 0.1
 _END_TIMEOUT_S = 15.0
-# TS_* would override the settings; the rest would bring other code, or log elsewhere.
-_DROPPED = ("TS_", "PYTHON", "LOG_LOCATION", "METRICS_LOCATION", "JAVA_TOOL_OPTIONS", "LOCAL_RANK")
+# Settings of TorchServe, its log and Java, which would override those that docsort gives.
+_OVERRIDES = ("TS_", "LOG_LOCATION", "METRICS_LOCATION", "LOG4J_", *JAVA_OPTIONS)
+# Left by what started docsort: they would bring other code, or move a worker to another GPU.
+_LEFTOVERS = ("PYTHON", "LOCAL_RANK")
 
 
 def start_torchserve(
@@ -87,11 +90,17 @@ def end_torchserve(torchserve: Child) -> None:
     torchserve.end(signal.SIGTERM, _END_TIMEOUT_S)
 
 
+def ignored_overrides(environment: Mapping[str, str]) -> list[str]:
+    """Names of variables that are not passed on, though somebody may have set them for it."""
+    return sorted(name for name in environment if name.startswith(_OVERRIDES))
+
+
 def worker_environment(
     environment: Mapping[str, str], settings: ServeSettings, temporary: Path
 ) -> dict[str, str]:
     """What TorchServe and its workers see of the environment, and what they are told besides."""
-    kept = {k: v for k, v in environment.items() if not k.startswith(_DROPPED)}
+    dropped = (*_OVERRIDES, *_LEFTOVERS)
+    kept = {k: v for k, v in environment.items() if not k.startswith(dropped)}
     return {
         **kept,
         "TMPDIR": str(temporary),

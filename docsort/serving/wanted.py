@@ -28,7 +28,36 @@ class WantedFile:
 
     def __init__(self, store: Path) -> None:
         self._store = store
+        self._began = store.stat()
         self._lock: int | None = None
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether this user may write nothing into the store."""
+        return is_read_only(self._store)
+
+    def check(self) -> None:
+        """Raise ServingError where no change can be written: the store is gone or read-only."""
+        self._check_place()
+        if self.is_read_only:
+            raise ServingError(
+                f"the store {self._store} is read-only for this user, so its versions cannot be "
+                "changed; to change them, start docsort serve from a store that it may write"
+            )
+
+    def _check_place(self) -> None:
+        try:
+            is_same = os.path.samestat(self._began, self._store.stat())
+        except OSError as error:
+            raise ServingError(
+                f"the store {self._store} is gone ({error.strerror}), so nothing can be changed; "
+                "put it back, or start docsort serve again with --store"
+            ) from error
+        if not is_same:
+            raise ServingError(
+                f"the store {self._store} is another folder than the one that is served, so "
+                "nothing can be changed; put that one back, or start docsort serve again"
+            )
 
     def own(self) -> None:
         """Hold it until this process ends, and clear what a killed holder was registering.
@@ -37,6 +66,7 @@ class WantedFile:
         """
         if self._lock is not None:
             return
+        self._check_place()
         try:
             lock = os.open(self._store, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -49,12 +79,18 @@ class WantedFile:
                 f"another docsort serves what {self._store / WANTED} wants; stop it, or give this "
                 "one another --store"
             ) from error
+        except OSError as error:
+            os.close(lock)
+            raise ServingError(
+                f"the store {self._store} cannot be locked: {error.strerror}"
+            ) from error
         self._lock = lock
         clear_staging(self._store)
 
     def write(self, wanted: Sequence[WantedModel]) -> None:
-        """Replace it, whole or not at all. Raises ServingError."""
+        """Replace it atomically. Raises ServingError."""
         self.own()
+        self._check_place()
         try:
             write_wanted(self._store, wanted)
         except OSError as error:
@@ -67,6 +103,11 @@ class WantedFile:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def is_read_only(store: Path) -> bool:
+    """Whether this user may write nothing into a store."""
+    return not os.access(store, os.W_OK | os.X_OK)
 
 
 def readiness(wanted: Sequence[WantedModel], proved: Container[tuple[str, str]]) -> str:

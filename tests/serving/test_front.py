@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from docsort.core.errors import ServingError
-from docsort.serving.access_log import put_aside_if_full
+from docsort.serving.access_log import check_access_log, put_aside_if_full
 from docsort.serving.front import Front
 from docsort.serving.nginx import Share
 from docsort.serving.programs import find_nginx
@@ -74,6 +74,37 @@ def test_a_log_that_is_no_file_or_has_no_limit_is_left_alone(tmp_path: Path) -> 
     assert not put_aside_if_full(file, 101)
     assert put_aside_if_full(file, 100)
     assert {entry.name for entry in tmp_path.iterdir()} == {"file.log.old", "link.log"}
+
+
+def test_an_access_log_is_a_file_or_dev_null(tmp_path: Path) -> None:
+    check_access_log(tmp_path / "access.log")
+    check_access_log(Path("/dev/null"))
+    (tmp_path / "link.log").symlink_to("access.log")
+    check_access_log(tmp_path / "link.log")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/dev/stdout", "is not accepted; it must be a file.*tail -F"),
+        ("/dev/stderr", "is not accepted"),
+        ("/dev/fd/1", "is not accepted"),
+        ("/dev/zero", "is not accepted"),
+        ("fifo", "cannot be written.*pipe"),
+        ("folder", "cannot be written.*Is a directory"),
+        ("missing/access.log", "cannot be written.*No such file"),
+        ("link.log", "cannot be written.*symbolic links"),
+    ],
+)
+def test_an_access_log_that_nginx_cannot_append_to_is_refused(
+    tmp_path: Path, target: str, said: str
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    link = tmp_path / "link.log"
+    link.symlink_to(target)
+    with pytest.raises(ServingError, match=f"--access-log {link} {said}"):
+        check_access_log(link)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -33,6 +33,14 @@ def test_finds_what_is_installed_here() -> None:
     assert (find_torchserve() / "ts" / "frontend" / "model-server.jar").is_file()
 
 
+def test_java_is_found_whatever_options_the_environment_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"):
+        monkeypatch.setenv(name, "-XX:+NoSuchOption")
+    assert Path(find_java()).name == "java"
+
+
 @pytest.mark.parametrize("name", ["GPU-8d1", "MIG-1f0", "all"])
 def test_gpus_that_torchserve_cannot_read(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"0,{name}")

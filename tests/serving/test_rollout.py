@@ -2,8 +2,9 @@
 
 import errno
 import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from docsort.serving.nginx import Share
 from docsort.serving.run_dir import RunDir
 from docsort.serving.settings import ServeSettings
 from docsort.serving.versions import WantedModel
-from docsort.serving.wanted import read_wanted
+from docsort.serving.wanted import WANTED, read_wanted
 from docsort.serving.watch import Watch
 from tests.serving.rollout_scene import FakeApi, Scene
 from tests.serving.test_mar import rewrite
@@ -47,6 +48,50 @@ def test_a_promotion_that_fails_is_undone(scene: Scene, error: Exception) -> Non
     front.failures = [error]
     rollout.load_others()  # in a thread whose exceptions nobody reads
     assert reports[-1] == str(error)
+
+
+def all_changes(scene: Scene) -> list[Callable[[], str]]:
+    rollout, archive = scene.rollout, str(scene.store / "tiny-1.0.mar")
+    return [
+        lambda: rollout.canary("tiny", "2.0", 20),
+        lambda: rollout.canary("tiny", "2.0", 0),
+        lambda: rollout.promote("tiny", "2.0"),
+        lambda: rollout.rollback("tiny"),
+        lambda: rollout.retire("tiny", "1.0"),
+        lambda: rollout.register(archive, None),
+    ]
+
+
+def test_every_change_is_refused_where_the_store_was_moved(scene: Scene) -> None:
+    scene.rollout.promote("tiny", "2.0")
+    scene.store.rename(scene.store.with_name("moved"))
+    for change in all_changes(scene):
+        with pytest.raises(ServingError, match=rf"the store {scene.store} is gone"):
+            change()
+    assert not scene.store.exists()
+    assert scene.api.default == "2.0"
+
+
+def test_a_read_only_store_is_served_and_never_changed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.rollout.promote("tiny", "2.0")
+    (scene.store / WANTED).unlink()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    scene.rollout.remember()
+    for change in all_changes(scene):
+        with pytest.raises(ServingError, match=rf"the store {scene.store} is read-only"):
+            change()
+    assert not (scene.store / WANTED).exists()
+    assert scene.api.default == "2.0"
+
+
+def test_a_version_whose_archive_is_gone_is_no_new_default(scene: Scene) -> None:
+    (scene.store / "tiny-2.0.mar").unlink()
+    for change in all_changes(scene)[::2][:2]:
+        with pytest.raises(ServingError, match=r"tiny-2\.0\.mar is gone"):
+            change()
+    assert scene.api.default == "1.0"
 
 
 def test_what_is_remembered_is_no_state_that_an_operator_changes_just_now(

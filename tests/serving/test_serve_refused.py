@@ -8,6 +8,8 @@ import pytest
 
 from docsort.commands import main
 from docsort.serving import programs
+from docsort.serving.settings import ServeSettings
+from docsort.serving.supervisor import prepare
 from tests.serving.conftest import free_port
 from tests.serving.test_mar import rewrite, with_bundle
 
@@ -77,6 +79,16 @@ def test_an_archive_whose_bundle_cannot_be_read(
     with_bundle(archive_copy, schema_version=1)
     rewrite(archive_copy, {"bundle/model.safetensors": b"cut"})
     assert "truncated bundle: model.safetensors has 3 bytes" in refused(capsys, *arguments)
+
+
+def test_an_access_log_on_standard_output(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+    arguments = ["--port", str(free_port()), "--store", str(store), "--access-log", "/dev/stdout"]
+    assert "--access-log /dev/stdout " in refused(capsys, *arguments)
+    # another container's Nginx has an output of its own
+    settings = ServeSettings(
+        store, Path("/tmp/run"), nginx="external", access_log=Path("/dev/stdout")
+    )
+    assert prepare(settings).nginx is None
 
 
 def test_an_empty_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

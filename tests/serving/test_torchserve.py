@@ -22,6 +22,7 @@ from docsort.serving.settings import ServeSettings
 from docsort.serving.torchserve import (
     TorchServeApi,
     end_torchserve,
+    ignored_overrides,
     start_torchserve,
     worker_environment,
 )
@@ -207,10 +208,13 @@ def test_a_proof_that_still_unpacks_hinders_no_start(
 
 
 def test_workers_see_none_of_the_users_torchserve_settings(tmp_path: Path) -> None:
-    before = {"PATH": "/bin", "TS_CONFIG_FILE": "x", "PYTHONPATH": "y", "LOG_LOCATION": "z"}
+    overrides = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LOG4J_CONFIGURATION_FILE"]
+    overrides += ["LOG_LOCATION", "TS_CONFIG_FILE", "_JAVA_OPTIONS"]
+    before = dict.fromkeys(["PATH", "PYTHONPATH", "LD_PRELOAD", *overrides], "x")
     seen = worker_environment(before, ServeSettings(tmp_path, tmp_path, threads=2), tmp_path)
     assert seen["OMP_NUM_THREADS"] == "2"
-    assert not {"TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION"} & set(seen)
+    assert set(before) & set(seen) == {"PATH", "LD_PRELOAD"}
+    assert ignored_overrides(before) == overrides
 
 
 def test_a_workers_tokenizer_starts_its_share_of_threads(tmp_path: Path) -> None:

@@ -106,6 +106,28 @@ def test_one_supervisor_writes_it(tmp_path: Path) -> None:
     second.close()
 
 
+def test_nothing_is_written_where_the_store_was_moved(tmp_path: Path) -> None:
+    store, moved = tmp_path / "store", tmp_path / "moved"
+    store.mkdir()
+    for owns in (True, False):
+        file = WantedFile(store)
+        if owns:
+            file.own()
+        store.rename(moved)
+        with pytest.raises(ServingError, match=rf"the store {store} is gone"):
+            file.write(())
+        assert not store.exists()
+        store.mkdir()
+        with pytest.raises(ServingError, match=rf"the store {store} is another folder"):
+            file.write(())
+        assert os.listdir(store) == os.listdir(moved) == []
+        store.rmdir()
+        moved.rename(store)
+        file.write(())
+        file.close()
+        (store / WANTED).unlink()
+
+
 def test_a_failed_write_leaves_the_old_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
