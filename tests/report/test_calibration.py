@@ -113,8 +113,8 @@ def test_fit_refuses_what_does_not_fit():
 
 
 def test_thresholds_separate_what_can_be_separated():
-    scores = np.array([[0.1, 0.6], [0.2, 0.7], [0.3, 0.8], [0.3, 0.9], [0.35, 0.95]])
-    truth = np.array([[0, 0], [0, 0], [1, 1], [1, 1], [1, 1]], dtype=bool)
+    scores = np.array([[0.1, 0.6], [0.2, 0.7], [0.3, 0.8], [0.3, 0.9], [0.35, 0.95]] * 3)
+    truth = np.array([[0, 0], [0, 0], [1, 1], [1, 1], [1, 1]] * 3, dtype=bool)
     # Midway between the last score without the label and the first with it.
     assert tune_thresholds(scores, truth) == pytest.approx((0.25, 0.75))
 
@@ -126,6 +126,19 @@ def test_thresholds_have_the_best_f1_of_all():
     for c, threshold in enumerate(tune_thresholds(scores, truth)):
         best = max(f1_score(truth[:, c], scores[:, c] >= cut) for cut in scores[:, c])
         assert f1_score(truth[:, c], scores[:, c] >= threshold) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("prevalence", [0.1, 0.3])
+@pytest.mark.parametrize("num", [30, 100])
+def test_a_label_that_is_noise_goes_to_few_documents(prevalence, num):
+    rng = np.random.default_rng(0)
+    given = []
+    for _ in range(40):
+        truth = rng.random((num, 2)) < prevalence
+        scores = expit(np.log(prevalence / (1 - prevalence)) + rng.normal(0, 0.5, truth.shape))
+        new = expit(np.log(prevalence / (1 - prevalence)) + rng.normal(0, 0.5, (500, 2)))
+        given.append((new >= tune_thresholds(scores, truth)).mean())
+    assert np.mean(given) < prevalence
 
 
 def test_rare_labels_share_the_threshold_of_all_labels_together():
