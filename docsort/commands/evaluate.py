@@ -39,11 +39,9 @@ def evaluate(config: Mapping[str, Any]) -> float:
     scorer = _scorer(config)
     labelled = load_labelled(file, settings, scorer.task, scorer.count_tokens)
     rows = labelled.rows
-    for note in labelled.notes:
-        console.print(f"left out: {note}", markup=False)
     seen = seen_before(scorer.bundle.provenance, rows.source, rows.sha256)
-    if seen is not None:
-        console.print(seen, markup=False)
+    for told in (labelled.account.line(), *labelled.notes, *([seen] if seen else [])):
+        console.print(told, markup=False)
     outcome = score_split(scorer, rows.dataset, Path(file).name)
     metrics = split_metrics("test", outcome, scorer.bundle.calibration)
     keep_job_files(config)
@@ -55,7 +53,7 @@ def evaluate(config: Mapping[str, Any]) -> float:
         **report_lines(scorer.bundle.provenance),
         f"evaluated on {rows.source} (SHA-256)": rows.sha256,
         **({"used before": seen} if seen is not None else {}),
-        **{f"rows left out: {why}": count for why, count in labelled.dropped.items()},
+        **{f"rows left out: {why}": count for why, count in labelled.account.dropped.items()},
     }
     results = RunResults(
         title=scorer.bundle.provenance["name"], **fields, config=config, provenance=provenance

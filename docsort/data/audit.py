@@ -19,6 +19,7 @@ from docsort.data.duplicates import exact_clusters
 from docsort.data.label_errors import suspected_label_errors
 from docsort.data.label_names import look_alike, may_mean_missing
 from docsort.data.labels import Ints, label_pairs
+from docsort.data.ledger import Account
 from docsort.data.text_oddities import other_languages, wrong_encoding
 from docsort.data.token_lengths import Reading, TokenLengths, token_lengths
 
@@ -29,7 +30,8 @@ TRUSTED_ACCURACY = 0.8
 class Audit:
     """Everything that was looked for and found. Holds places of documents, never their text.
 
-    ``rows_read`` counts rows by source, ``labels`` documents by split and label.
+    ``rows_read`` counts rows by source, ``ledger`` says what became of them. ``labels`` counts
+    documents by split and label.
     ``alike_labels`` and ``missing_labels`` are of label_names.py. ``crossing`` has
     the rows of given splits whose group (data.group_column) is in an earlier split too. ``tokens``
     is None when no tokenizer was given. ``baseline_accuracy`` is the out-of-fold accuracy of the
@@ -41,6 +43,7 @@ class Audit:
     task: Task
     sources: dict[str, str]
     rows_read: dict[str, int]
+    ledger: tuple[Account, ...]
     documents: dict[str, int]
     sampled: int
     dropped: dict[str, int]
@@ -97,7 +100,8 @@ def audit(corpus: Corpus, max_rows: int, reading: Reading | None = None) -> Audi
         name=corpus.name,
         task=corpus.task,
         sources=dict(corpus.sources),
-        rows_read=dict(corpus.rows_read),
+        rows_read={account.source: account.rows for account in corpus.ledger},
+        ledger=corpus.ledger,
         documents={name: len(split) for name, split in corpus.splits().items()},
         sampled=len(sample),
         dropped=dict(corpus.dropped),

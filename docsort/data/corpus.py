@@ -7,6 +7,7 @@ from datasets import Dataset, concatenate_datasets
 
 from docsort.core.errors import DataError
 from docsort.core.probabilities import Task
+from docsort.data.ledger import Account
 from docsort.data.naming import named
 
 COLUMNS = ("row", "text", "label")
@@ -19,8 +20,8 @@ class Corpus:
     Each split has the columns ``row`` (int64, 0-based row of its source), ``text`` (string) and
     ``label`` (string for single_label, list of strings for multi_label), memory-mapped.
 
-    ``sources`` maps "split:file" to the SHA-256 of the file's content, ``rows_read`` to the number
-    of its rows. ``dropped`` counts rows by split and reason, each once.
+    ``sources`` maps "split:file" to the SHA-256 of the file's content. ``ledger`` says what became
+    of each source's records. ``dropped`` counts rows by split and reason, each once.
     ``notes`` are sentences for the user: which rows were dropped and why.
     ``given`` names the splits that came as such; the others were made here and share no
     near-duplicate with each other; above partition.MAX_NEAR_DUPLICATE_ROWS rows or
@@ -37,7 +38,7 @@ class Corpus:
     task: Task
     name: str
     sources: Mapping[str, str]
-    rows_read: Mapping[str, int] = field(default_factory=dict)
+    ledger: tuple[Account, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()

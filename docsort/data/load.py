@@ -4,7 +4,7 @@ Only the order of the steps is here; each step stands in a file of its own.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ from docsort.data.bad_rows import Cleaned, CountTokens, without_bad_rows
 from docsort.data.corpus import COLUMNS, Corpus
 from docsort.data.label_names import likeness_told
 from docsort.data.labels import label_pairs, without_labels
+from docsort.data.ledger import Account, account, accounts
 from docsort.data.naming import counted_names
 from docsort.data.partition import partition
 from docsort.data.rows import Rows
@@ -45,7 +46,7 @@ def load_corpus(
     for name, rows in sources.items():
         cleaned = without_bad_rows(rows, settings.bad_rows, count_tokens)
         splits[name] = cleaned.dataset
-        notes += [*rows.notes, *_skipped(rows), *cleaned.notes]
+        notes += [*rows.notes, *cleaned.notes]
         dropped.update({f"{name}: {why}": count for why, count in cleaned.dropped.items()})
     task = _one_task(sources)
     _check_empty_label(settings, task)
@@ -66,13 +67,14 @@ def load_corpus(
         splits[name] = known.dataset
         notes += known.notes
         dropped.update(known.dropped)
+    sizes = {name: len(splits[name]) for name in SPLITS}
     return Corpus(
         **{name: splits[name].select_columns(list(COLUMNS)) for name in SPLITS},
         labels=labels,
         task=task,
         name=settings.name,
         sources={f"{name}:{rows.source}": rows.sha256 for name, rows in sources.items()},
-        rows_read={f"{name}:{rows.source}": len(rows.dataset) for name, rows in sources.items()},
+        ledger=accounts(sources, dropped, sizes),
         dropped=dict(dropped),
         notes=tuple(notes),
         given=parts.given,
@@ -82,10 +84,10 @@ def load_corpus(
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows to evaluate on, bad rows dropped by reason, and sentences that name them."""
+    """Rows to evaluate on, what became of the file's records, and sentences that name rows."""
 
     rows: Rows
-    dropped: dict[str, int]
+    account: Account
     notes: tuple[str, ...]
 
 
@@ -109,12 +111,8 @@ def load_labelled(
     _check_empty_label(settings, task)
     cleaned = without_bad_rows(rows, settings.bad_rows, count_tokens)
     kept = replace(rows, dataset=cleaned.dataset)
-    return Labelled(kept, cleaned.dropped, (*rows.notes, *_skipped(rows), *cleaned.notes))
-
-
-def _skipped(rows: Rows) -> Iterator[str]:
-    for reason, count in rows.skipped.items():
-        yield f"{rows.source}: {count:,} records are no rows ({reason})."
+    told = account(rows.source, rows, cleaned.dropped, {"evaluated": len(cleaned.dataset)})
+    return Labelled(kept, told, (*rows.notes, *cleaned.notes))
 
 
 def _other_task(rows: Rows, task: Task) -> str:

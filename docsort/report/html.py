@@ -18,4 +18,7 @@ def html_environment() -> Environment:
     environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f}%"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}".replace("-", "−")
     environment.filters["count"] = lambda value: f"{value:,}"
+    environment.filters["counted"] = lambda counts: ", ".join(
+        f"{name} {count:,}" for name, count in counts.items()
+    )
     return environment

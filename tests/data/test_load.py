@@ -78,16 +78,15 @@ def test_bad_rows_are_counted_and_named(write: Write) -> None:
         load_corpus(settings(train=write("all.csv", bad), bad_rows="refuse"), seed=1)
 
 
-def test_records_that_are_no_rows_and_notes_of_reading_are_told(
+def test_notes_of_reading_are_notes_of_the_corpus(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*given: Any) -> Rows:
-        rows = read_table(*given)
-        return replace(rows, skipped={"blank line": 2}, notes=("It is so.",))
+        return replace(read_table(*given), notes=("It is so.",))
 
     monkeypatch.setattr(sources, "read_table", read)
     corpus = load_corpus(settings(train=write("all.csv", csv_of(LABELS))), seed=1)
-    assert corpus.notes == ("It is so.", "all.csv: 2 records are no rows (blank line).")
+    assert corpus.notes == ("It is so.",)
 
 
 @pytest.mark.parametrize("text", ["\u200b", "\u00ad \u2060", "\x07", "\ufe0f", "\u3164", "\u2800"])
@@ -233,7 +232,7 @@ def test_load_labelled_splits_nothing(write: Write) -> None:
     file = write("new.csv", csv_of(["a", "b"]) + ",a\n")
     labelled = load_labelled(file, settings(train="unused.csv"), "single_label")
     assert labelled.rows.dataset["row"][:] == [0, 1]
-    assert labelled.dropped == {"empty text": 1}
+    assert labelled.account.dropped == {"empty text": 1}
     assert labelled.notes == ("new.csv: 1 row (2) with an empty text.",)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from docsort.data.audit import Audit
 from docsort.data.copies import Copies, Leaks
 from docsort.data.documents import Found
+from docsort.data.ledger import Account
 from docsort.data.token_lengths import TokenLengths
 
 LENGTHS = TokenLengths(
@@ -34,6 +35,16 @@ def make_audit(num_labels: int = 3, **fields: Any) -> Audit:
         "task": "single_label",
         "sources": {"train:train.csv": "a" * 64, "test:test.csv": "b" * 64},
         "rows_read": {"train:train.csv": sum(counts) + 93, "test:test.csv": 200},
+        "ledger": (
+            Account(
+                source="train:train.csv",
+                records=sum(counts) + 95,
+                skipped={"blank line": 2},
+                rows=sum(counts) + 93,
+                dropped={"empty text": 3},
+                documents={"train": sum(counts), "val": 90},
+            ),
+        ),
         "documents": {"train": sum(counts), "val": 90, "test": 200},
         "sampled": 200,
         "dropped": {"train: empty text": 3},

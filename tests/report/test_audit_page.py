@@ -20,6 +20,7 @@ SECTIONS = {
     "label-errors",
     "odd-texts",
     "all",
+    "ledger",
     "provenance",
 }
 
