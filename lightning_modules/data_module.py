@@ -160,7 +160,5 @@ def _with_tokens(
     rows: dict[str, list[str]], tokenizer: DocumentTokenizer, plan: WindowPlan
 ) -> dict[str, Any]:
     """The tokens that will be read of each document, and their number."""
-    token_ids = tokenizer.encode(rows["text"])
-    read = [plan.tokens_read(len(ids)) for ids in token_ids]
-    kept = [ids[:n] for ids, n in zip(token_ids, read, strict=True)]
-    return {"token_ids": kept, "num_tokens": read}
+    kept = [ids[: plan.tokens_read(len(ids))] for ids in tokenizer.encode(rows["text"])]
+    return {"token_ids": kept, "num_tokens": [len(ids) for ids in kept]}

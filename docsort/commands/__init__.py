@@ -4,6 +4,8 @@ import importlib
 import os
 import sys
 
+from docsort.commands.streams import closed_pipe_as_status, mute_full, prepare_streams
+from docsort.core.disk import environment_error
 from docsort.core.errors import USER_ERROR, DocsortError, StoppedError
 
 VERBS = {
@@ -23,9 +25,22 @@ VERBS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; returns the exit status.
 
-    0, or 2 when the user can put the error right, or 130 (Ctrl-C) or 143 (SIGTERM) when stopped.
+    0, or 2 when the user can put the error right, or 130 (Ctrl-C) or 143 (SIGTERM) when stopped, or
+    141 when nobody reads the output any more.
     """
+    prepare_streams()
     arguments = sys.argv[1:] if argv is None else argv
+    try:
+        return closed_pipe_as_status(lambda: _main(arguments))
+    except Exception as error:
+        if (told := environment_error(error)) is None:
+            raise
+        mute_full()
+        print(f"{' '.join(['docsort', *arguments[:1]])}: {told}", file=sys.stderr)
+        return USER_ERROR
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else USER_ERROR

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from datasets import Dataset
+from rich.markup import escape
 from rich.progress import track
 
 from docsort.commands.prediction_columns import prediction_columns
@@ -90,7 +91,7 @@ def score_split(scorer: Scorer, split: Dataset, what: str) -> Outcome:
     logits: list[torch.Tensor] = []
     receipts: list[Receipt] = []
     starts = range(0, len(split), CHUNK_DOCUMENTS)
-    for start in track(starts, description=f"scoring {what}", transient=True):
+    for start in track(starts, description=f"scoring {escape(what)}", transient=True):
         texts = split[start : start + CHUNK_DOCUMENTS]["text"]
         logits_DC, seen = scorer.logits(texts)
         logits.append(logits_DC)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from docsort.serving.settings import DEFAULT_STORE, ServeSettings, default_run_dir
 
@@ -64,7 +65,7 @@ def _serve(options: argparse.Namespace) -> None:
 
         def report(line: str) -> None:
             if is_moving:
-                status.update(line)
+                status.update(escape(line))
             else:
                 say(line)
 

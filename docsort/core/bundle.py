@@ -13,8 +13,8 @@ Knows neither how documents are scored (scorer.py) nor how answers are proved (g
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -22,18 +22,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from docsort.core.classifier import DocumentClassifier
-from docsort.core.disk import PARTIAL, full_disk_as_error, remove_partials, write_whole
+from docsort.core.disk import (
+    PARTIAL,
+    check_readable,
+    full_disk_as_error,
+    remove_partials,
+    write_whole,
+)
 from docsort.core.errors import BundleError
 from docsort.core.foreign_code import refuse_code
 from docsort.core.hashing import file_sha256
 from docsort.core.linear import LinearModel
 from docsort.core.pretrained import check_window, without_pooler
 from docsort.core.probabilities import Task
+from docsort.core.tensor_files import load_tensors, save_tensors
 from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import WindowPlan
 
@@ -159,6 +164,7 @@ def read_bundle(path: str | Path) -> Bundle:
     """Read and check ``bundle.json`` and the sizes of the files that it names.
 
     Raises:
+        PermissionError: this user may not read a file.
         BundleError: not a bundle, of another schema version, with a missing or cut file, or with a
             configuration that asks for code.
     """
@@ -170,7 +176,7 @@ def read_bundle(path: str | Path) -> Bundle:
             f"{folder} is not a bundle: it has no {MANIFEST}; a bundle is the folder that "
             "`docsort train` names on its last lines"
         ) from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise BundleError(f"{folder / MANIFEST} cannot be read as JSON: {error}") from error
     try:
         files = _check_schema(folder, content)
@@ -196,10 +202,7 @@ def verify_files(bundle: Bundle) -> None:
 
 def load_model(bundle: Bundle) -> tuple[DocumentClassifier, DocumentTokenizer]:
     """Classifier in fp32 on the CPU, in evaluation mode, and the tokenizer."""
-    try:
-        state = load_file(bundle.path / WEIGHTS)
-    except SafetensorError as error:
-        raise BundleError(f"{bundle.path / WEIGHTS} cannot be read: {error}") from error
+    state = load_tensors(bundle.path / WEIGHTS)
     return assemble(bundle.manifest, bundle.path / ENCODER, bundle.path / TOKENIZER, state)
 
 
@@ -259,7 +262,7 @@ def write_model(
         name: tensor.detach().float().cpu().contiguous()
         for name, tensor in classifier.state_dict().items()
     }
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    save_tensors(folder / WEIGHTS, state)
     classifier.encoder.config.save_pretrained(str(folder / ENCODER))
     tokenizer.save(folder / TOKENIZER)
     if linear is not None:
@@ -291,11 +294,11 @@ def whole_or_nothing(path: Path) -> Iterator[Path]:
     if path.exists():
         raise BundleError(f"{path} is there already; move it away, or choose another place")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(PARTIAL, f".{path.name}.", path.parent))
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    partial.mkdir()
     try:
         with full_disk_as_error(path):
             yield partial
-        partial.chmod(0o755)
         os.replace(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -320,6 +323,7 @@ def _check_sizes(folder: Path, files: dict[str, dict[str, Any]]) -> None:
         file = folder / name
         if not file.is_file():
             raise BundleError(f"{folder} is incomplete: {name} is missing; copy the bundle again")
+        check_readable(file)
         if (size := file.stat().st_size) != said["bytes"]:
             raise BundleError(
                 f"{file} has {size} bytes, but {said['bytes']} were written; it was cut or "

@@ -5,6 +5,7 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,26 @@ from docsort.core.errors import StorageError
 
 PARTIAL = ".partial"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
+_NO_HOME = "home directory"
+_ELSEWHERE = "Choose another place"
+_ALLOW = "Give user {user} access to it, or choose another place"
+# what a user can do about errors of the system that no bug causes
+_NEXT_STEPS = {
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOTDIR: "A file is where a folder is needed: choose another place",
+    errno.EEXIST: "A file is where a folder is needed: choose another place",
+    errno.EISDIR: "A folder is where a file is needed: name a file",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+    errno.ELOOP: "A link leads back to itself: choose another place",
+    errno.EIO: "The disk, or the network that it is on, has a fault",
+    errno.ESTALE: "The network that it is on has a fault",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "The machine has too many files open",
+    **dict.fromkeys(_FULL, "Make room there, or choose another place"),
+}
 
 
 @contextmanager
@@ -37,6 +58,25 @@ def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
                 if mode is not None:
                     os.fchmod(descriptor, mode)  # whatever the umask says
                 yield stream
+            put_in_place(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """As ``whole_file``, for a writer that takes a path and may set permissions of its own.
+
+    safetensors 0.8 gives its files mode 0600. The file at ``path`` has the umask's mode.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    try:
+        with full_disk_as_error(path):
+            partial.touch()
+            mode = stat.S_IMODE(partial.stat().st_mode)
+            yield partial
+            partial.chmod(mode)
             put_in_place(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -99,6 +139,39 @@ def full_disk_as_error(path: Path) -> Iterator[None]:
                 f"{path} could not be written: {error}; make room there, or choose another place"
             ) from error
         raise
+
+
+def check_readable(file: Path) -> None:
+    """Raise PermissionError with the file's name; libraries' own errors can hide both."""
+    with file.open("rb"):
+        pass
+
+
+def environment_error(error: BaseException | None) -> StorageError | None:
+    """What to tell a user of a file system that refuses something. None: an error of another kind.
+
+    Args:
+        error: as a command raised it, perhaps from the system's error.
+    """
+    while error is not None:
+        if isinstance(error, OSError):
+            if str(error.strerror).startswith(_NO_TEMPORARY_FOLDER):
+                return StorageError(
+                    "no folder for temporary files can be written; name one in the environment "
+                    "variable TMPDIR, or make room in it"
+                )
+            if error.filename is None and error.errno in _FULL:
+                return StorageError(f"{error.strerror}: make room on the disk that is written to")
+            if error.filename is not None and error.errno in _NEXT_STEPS:
+                name = os.fsdecode(error.filename)
+                step = _NEXT_STEPS[error.errno].format(user=os.geteuid())
+                return StorageError(f"{name}: {error.strerror}. {step}")
+        if isinstance(error, RuntimeError) and _NO_HOME in str(error):
+            return StorageError(
+                "this user has no home folder; name one in the environment variable HOME"
+            )
+        error = error.__cause__
+    return None
 
 
 def _sync(path: Path) -> None:

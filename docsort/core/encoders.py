@@ -77,7 +77,7 @@ def check_encoder(encoder: PreTrainedModel, tokenizer: DocumentTokenizer, name: 
 
 
 def _gives_token_vectors(encoder: PreTrainedModel, tokenizer: DocumentTokenizer) -> bool:
-    ids = [*tokenizer.prefix, *tokenizer.encode([_PROBE])[0], *tokenizer.suffix]
+    ids = [*tokenizer.prefix, *next(tokenizer.encode([_PROBE])), *tokenizer.suffix]
     input_ids = torch.tensor([ids])
     try:
         with torch.inference_mode():

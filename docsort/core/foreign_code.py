@@ -30,7 +30,8 @@ def refuse_code(folder: Path, error: type[DocsortError], next_step: str) -> None
         error: the exception's class.
         next_step: the end of the message.
     """
-    for file in sorted(folder.glob(CONFIGURATIONS)):
+    files = folder.iterdir() if folder.is_dir() else ()  # glob would pass over a lack of permission
+    for file in sorted(file for file in files if file.match(CONFIGURATIONS)):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as reason:

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from docsort.core.errors import BundleError
 from docsort.core.probabilities import Task
+from docsort.core.tensor_files import load_tensors, save_tensors
 
 # What counts as a word: scikit-learn's default drops one-character words, and so all of a short
 # Chinese text.
@@ -91,15 +90,15 @@ class LinearModel:
             "weights": self.weights_CF,
             "bias": self.bias_C,
         }
-        save_file({name: torch.from_numpy(array) for name, array in arrays.items()}, file)
+        save_tensors(file, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
     @classmethod
     def load(cls, file: Path) -> "LinearModel":
         """Read a bundle's linear model. Raises BundleError."""
         try:
-            tensors = {name: tensor.numpy() for name, tensor in load_file(file).items()}
+            tensors = {name: tensor.numpy() for name, tensor in load_tensors(file).items()}
             return cls(tensors["hashes"], tensors["idf"], tensors["weights"], tensors["bias"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (FileNotFoundError, KeyError, ValueError) as error:
             raise BundleError(f"{file} cannot be read as a linear model: {error}") from error
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
+from docsort.core.disk import check_readable
 from docsort.core.encoders import check_architecture, check_encoder, load_error
 from docsort.core.errors import ConfigError, ModelError
 from docsort.core.foreign_code import is_from_transformers, refuse_code, without_code
@@ -60,6 +61,9 @@ def load_pretrained(
         ModelError: not there, not readable, with another SHA-256, or in need of its own code.
     """
     folder = locate(pretrained, trust_remote_code)
+    for file in folder.iterdir():
+        if file.is_file():
+            check_readable(file)
     found = weights_sha256(folder)
     if sha256 is not None and found != sha256:
         raise ModelError(
@@ -108,6 +112,9 @@ def load_pretrained(
 def load_tokenizer(pretrained: str, trust_remote_code: bool = False) -> DocumentTokenizer:
     """Only the tokenizer. Raises ModelError, as ``load_pretrained``."""
     folder = locate(pretrained, trust_remote_code)
+    for file in folder.iterdir():
+        if file.is_file():
+            check_readable(file)
     if not trust_remote_code:
         refuse_code(folder, ModelError, TRUST)
     return DocumentTokenizer.load(folder, trust_remote_code)

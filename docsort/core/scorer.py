@@ -129,7 +129,7 @@ class Scorer:
         Raises whatever scoring raises where it is broken, for every document alike.
         """
         (document,) = self.read([_PROBE])
-        windows = DocumentWindows.of(self._tokenizer.encode([_PROBE]), self._plan)
+        windows = DocumentWindows.of(list(self._tokenizer.encode([_PROBE])), self._plan)
         self.predict([replace(document, windows=windows.token_ids)])
 
     def logits(self, documents: Sequence[str]) -> tuple[torch.Tensor, tuple[Receipt, ...]]:

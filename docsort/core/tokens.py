@@ -1,13 +1,14 @@
 """Text to token ids: the only module that calls a tokenizer. Knows nothing about windows."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from docsort.core.errors import ModelError
 from docsort.core.foreign_code import is_from_transformers, refuse_code
+from docsort.core.workload import MAX_CHARACTERS, in_parts
 
 # Long enough to be one ordinary word for any tokenizer, so that what stands around it is special.
 _PROBE = "document"
@@ -62,10 +63,16 @@ class DocumentTokenizer:
         """Write the folder that ``load`` reads."""
         self._tokenizer.save_pretrained(str(path))
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each whole text, without special tokens; an empty list for an empty text."""
-        if not texts:
-            return []
+    def encode(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Token ids of each whole text, without special tokens; an empty list for an empty text.
+
+        Texts are read ``MAX_CHARACTERS`` at a time, since the tokenizer needs some 50 bytes for
+        each of these. So the caller should keep no more of the ids than it needs.
+        """
+        for some in in_parts(texts, MAX_CHARACTERS):
+            yield from self._encode(some)
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         encoded = self._tokenizer(
             list(texts),
             add_special_tokens=False,
@@ -98,7 +105,7 @@ class DocumentTokenizer:
         return hashlib.sha256(said.encode()).hexdigest()
 
     def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        bare = self.encode([_PROBE])[0]
+        (bare,) = self.encode([_PROBE])
         full: list[int] = self._tokenizer(_PROBE)["input_ids"]
         for start in range(len(full) - len(bare) + 1):
             if full[start : start + len(bare)] == bare:

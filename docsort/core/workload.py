@@ -30,6 +30,21 @@ class Deadline:
         return self._end - monotonic()
 
 
+def in_parts(texts: Sequence[str], max_characters: int) -> Iterator[Sequence[str]]:
+    """The texts in their order, in parts of up to ``max_characters``.
+
+    A longer text is a part of its own.
+    """
+    start, size = 0, 0
+    for end, text in enumerate(texts):
+        if end > start and size + len(text) > max_characters:
+            yield texts[start:end]
+            start, size = end, 0
+        size += len(text)
+    if texts:
+        yield texts[start:]
+
+
 def cut_texts(lengths: Sequence[int], deadline: Deadline) -> Iterator[list[int]]:
     """Indices of texts to read together, the shortest first, until time is up.
 

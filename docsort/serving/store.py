@@ -25,7 +25,9 @@ _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 def archives_in(store: Path) -> list[ArchiveInfo]:
     """All archives, by name and then from the oldest version to the newest. Raises ArchiveError."""
-    files = [path for path in sorted(store.glob("*.mar")) if not path.name.startswith(".")]
+    # not glob, which passes over a folder that this user may not read
+    entries = store.iterdir() if store.is_dir() else ()
+    files = sorted(e for e in entries if e.match("*.mar") and not e.name.startswith("."))
     found = [read_archive(path) for path in files]
     return sorted(found, key=lambda info: (info.name, version_order(info.version)))
 

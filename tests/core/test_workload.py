@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from docsort.core import workload
-from docsort.core.workload import MAX_CHARACTERS, Deadline, cut_documents, cut_texts
+from docsort.core.workload import MAX_CHARACTERS, Deadline, cut_documents, cut_texts, in_parts
 
 HALF = MAX_CHARACTERS // 2
 
@@ -35,6 +35,13 @@ def scored(
         chunks.append(chunk)
         clock.now_s += sum(num_tokens[index] for index in chunk) / tokens_per_s
     return chunks
+
+
+def test_parts_keep_order_and_hold_so_many_characters() -> None:
+    texts = ["aaa", "bb", "", "cccccc", "d", "e"]
+    parts = [list(part) for part in in_parts(texts, 5)]
+    assert parts == [["aaa", "bb", ""], ["cccccc"], ["d", "e"]]
+    assert list(in_parts([], 5)) == []
 
 
 def test_texts() -> None:

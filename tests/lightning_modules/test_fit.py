@@ -153,7 +153,9 @@ def test_a_checkpoint_scores_with_nothing_else_at_hand(run: Run) -> None:
     module.eval()
     plan = module.manifest.plan(module.tokenizer)
     with torch.no_grad():
-        expected_DC = module(DocumentWindows.of(module.tokenizer.encode(texts), plan)).softmax(-1)
+        expected_DC = module(
+            DocumentWindows.of(list(module.tokenizer.encode(texts)), plan)
+        ).softmax(-1)
     given = np.stack([prediction.probabilities for prediction in scorer.score(texts)])
     np.testing.assert_allclose(given, expected_DC.numpy(), atol=1e-6)
 
@@ -316,7 +318,7 @@ def test_validation_sees_every_document_once(run: Run, monkeypatch: pytest.Monke
     module, _ = run(max_epochs=1, num_sanity_val_steps=0)
     assert len(seen) > 1
     assert sum(windows.num_documents for windows in seen) == 70
-    token_ids = module.tokenizer.encode(corpus.val["text"][:])
+    token_ids = list(module.tokenizer.encode(corpus.val["text"][:]))
     expected = DocumentWindows.of(token_ids, module.manifest.plan(module.tokenizer)).token_ids
     assert sorted(ids for windows in seen for ids in windows.token_ids) == sorted(expected)
 

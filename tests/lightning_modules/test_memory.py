@@ -81,7 +81,7 @@ def test_what_is_computed_of_a_step_counts_overlaps_and_special_tokens(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, _ = run(max_steps=1)
-    token_ids = module.tokenizer.encode(make_corpus().train["text"][:])
+    token_ids = list(module.tokenizer.encode(make_corpus().train["text"][:]))
     plan = module.manifest.plan(module.tokenizer)
     windows = [sum(map(len, plan.cut(ids))) for ids in token_ids]
     longest = sum(sorted(windows)[-8:])  # a batch
