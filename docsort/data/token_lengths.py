@@ -1,6 +1,6 @@
 """How long documents are in tokens, how much is read, and how much known. Knows no tokenizer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ class Reading:
     ``unknown_id`` stands for what is not in the vocabulary; None where nothing is outside of it.
     """
 
-    token_ids: Callable[[Sequence[str]], list[list[int]]]
+    token_ids: Callable[[Sequence[str]], Iterable[list[int]]]
     unknown_id: int | None
     plan: WindowPlan
 
@@ -48,9 +48,10 @@ class TokenLengths:
 
 def token_lengths(texts: Sequence[str], reading: Reading) -> TokenLengths:
     """``texts`` must not be empty."""
-    token_ids = reading.token_ids(texts)
-    lengths = np.array([len(ids) for ids in token_ids], dtype=np.int64)
-    num_unknown = sum(id == reading.unknown_id for ids in token_ids for id in ids)
+    # one text after the other: the ids of all together may not fit into memory
+    counts = [(len(ids), _count(ids, reading.unknown_id)) for ids in reading.token_ids(texts)]
+    lengths = np.array([length for length, _ in counts], dtype=np.int64)
+    num_unknown = sum(unknown for _, unknown in counts)
     plan = reading.plan
     read = np.array([plan.tokens_read(length) for length in lengths.tolist()])
     edges = np.geomspace(max(1, lengths.min()), lengths.max() + 1, NUM_BINS + 1)
@@ -68,3 +69,7 @@ def token_lengths(texts: Sequence[str], reading: Reading) -> TokenLengths:
         counts=tuple(np.histogram(np.maximum(lengths, 1), edges)[0].tolist()),
         unknown=round(num_unknown / max(1, int(lengths.sum())), 4),
     )
+
+
+def _count(token_ids: Sequence[int], unknown_id: int | None) -> int:
+    return 0 if unknown_id is None else token_ids.count(unknown_id)
