@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import docsort.__main__
 from docsort.commands import plugins
 from docsort.commands.known_keys import check_keys
+from docsort.commands.overrides import as_typed, escaped, in_plain_words, with_quoted_paths
 from docsort.commands.run_folder import sole_run
 from docsort.commands.verb_help import CONFIG_MODULE, verb_help
 from docsort.core.disk import full_disk_as_error, write_whole
@@ -60,12 +61,15 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     plugins.register()
     # else Hydra prints errors itself, and ends the process
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    argv = with_quoted_paths(argv)
     given, sys.argv = sys.argv, [f"docsort {verb}", *argv]
     try:
         if asked := HELP & set(argv):
             print(verb_help(verb, [each for each in argv if each not in asked]))
             return 0
         hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name=verb)(call)()
+    except OverrideParseException as error:
+        raise ConfigError(in_plain_words(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(str(error).strip()) from error
     finally:
@@ -85,15 +89,24 @@ def keep_job_files(config: Mapping[str, Any]) -> None:
     finished one says of it. So ``hydra.output_subdir`` is null in conf/.
     """
     folder = output_dir() / ".hydra"
-    settings = OmegaConf.create(dict(config))
+    settings = OmegaConf.create(_escaped(config))
     write_whole(folder / "config.yaml", OmegaConf.to_yaml(settings))
     write_whole(folder / "hydra.yaml", OmegaConf.to_yaml(HydraConfig.instance().cfg))
     write_whole(folder / "overrides.yaml", OmegaConf.to_yaml(HydraConfig.get().overrides.task))
 
 
+def _escaped(value: Any) -> Any:
+    """Resolved settings as OmegaConf reads them: ``${`` in a text is no interpolation."""
+    if isinstance(value, Mapping):
+        return {key: _escaped(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_escaped(each) for each in value]
+    return escaped(value) if isinstance(value, str) else value
+
+
 def job_overrides() -> list[str]:
     """This job's own overrides, as given on the command line or by a sweep."""
-    return list(HydraConfig.get().overrides.task)
+    return as_typed(HydraConfig.get().overrides.task)
 
 
 def _remove_if_unused(folder: Path) -> None:

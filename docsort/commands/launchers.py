@@ -13,6 +13,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from docsort.commands.overrides import quoted
 from docsort.commands.sweep import (
     GO_ON,
     is_begun,
@@ -80,7 +81,7 @@ class ProcessLauncher(Launcher):
     ) -> Job:
         """One run's command: this verb with its overrides, into its own folder of the sweep."""
         folder = self._folder / str(number)
-        into = "hydra.run.dir='" + str(folder).replace("'", "\\'") + "'"
+        into = f"hydra.run.dir={quoted(str(folder))}"
         # -P: a folder named docsort where the user stands must not shadow ours
         python = (sys.executable, "-P", "-m", "docsort", self._config.hydra.job.name)
         return Job(number, (*python, *overrides, into), folder, Path.cwd(), environment or {})

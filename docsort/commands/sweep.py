@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from docsort.commands.overrides import as_typed
 from docsort.commands.run_folder import CHECKPOINTS
 from docsort.commands.show import rows_table
 from docsort.core.errors import ConfigError
@@ -38,8 +39,8 @@ def figures_of(folder: Path) -> dict[str, float]:
 
 def overrides_of(folder: Path) -> list[str]:
     """What a run was given; empty for a folder that no run has begun in."""
-    overrides = folder / ".hydra" / "overrides.yaml"
-    return without_go_on(map(str, OmegaConf.load(overrides)) if overrides.is_file() else ())
+    file = folder / ".hydra" / "overrides.yaml"
+    return without_go_on(as_typed(OmegaConf.load(file)) if file.is_file() else ())
 
 
 def without_go_on(overrides: Iterable[str]) -> list[str]:
