@@ -6,11 +6,18 @@ from typing import Any
 
 from rich.console import Console
 
-from docsort.commands.hydra_verbs import keep_job_files, output_dir, run_verb, settings_of
+from docsort.commands.hydra_verbs import (
+    job_overrides,
+    keep_job_files,
+    output_dir,
+    run_verb,
+    settings_of,
+)
 from docsort.commands.outcome import score_split, split_metrics, write_json, write_predictions
-from docsort.commands.provenance import report_lines, seen_before
+from docsort.commands.provenance import report_lines, seen_before, table_settings
 from docsort.commands.run_folder import METRICS, PREDICTIONS, REPORT, refuse_training_run
 from docsort.commands.show import metrics_table
+from docsort.core.bundle import read_bundle
 from docsort.core.errors import ConfigError
 from docsort.core.scorer import Scorer
 from docsort.data.load import load_labelled
@@ -34,8 +41,11 @@ def evaluate(config: Mapping[str, Any]) -> float:
         raise ConfigError("data.test is missing: name the labelled file, as in data.test=FILE.csv")
     _check_model(config)
     refuse_training_run(folder)
+    trained = _as_trained(config["bundle"])
+    for key, value in trained.items():
+        console.print(f"as the bundle was trained: data.{key}={value}", markup=False)
     # the settings of a table ask for a file to learn from; here the one file is all there is
-    settings = settings_of(DataSettings, "data", {**config["data"], "train": file})
+    settings = settings_of(DataSettings, "data", {**config["data"], **trained, "train": file})
     scorer = _scorer(config)
     labelled = load_labelled(file, settings, scorer.task, scorer.count_tokens)
     rows = labelled.rows
@@ -64,6 +74,19 @@ def evaluate(config: Mapping[str, Any]) -> float:
     metrics_table(metrics, console)
     print(f"metrics {folder / METRICS}\nreport  {folder / REPORT}")
     return metrics["test/accuracy"]
+
+
+def _as_trained(bundle: str | None) -> dict[str, Any]:
+    """How to read the file where the bundle's table was read otherwise than by default."""
+    if bundle is None:
+        return {}
+    given = {override.lstrip("+").partition("=")[0] for override in job_overrides()}
+    defaults = vars(DataSettings(source="table", name="defaults", train="any"))
+    return {
+        key: value
+        for key, value in table_settings(read_bundle(bundle).provenance).items()
+        if f"data.{key}" not in given and value != defaults[key]
+    }
 
 
 def _check_source(source: str) -> None:

@@ -13,6 +13,11 @@ import docsort
 from docsort.core.pretrained import Pretrained
 from docsort.data.corpus import Corpus
 
+# Settings of the data group that say how a file is read.
+TABLE_KEYS = (
+    *("text_column", "label_column", "label_separator", "empty_label"),
+    *("delimiter", "quoting", "escape", "header"),
+)
 PACKAGES = ("torch", "transformers", "pytorch-lightning", "datasets", "scikit-learn", "numpy")
 
 
@@ -75,6 +80,14 @@ def seen_before(content: Mapping[str, Any], source: str, sha256: str) -> str | N
             "better than on new documents."
         )
     return f"{told} the test file of this model's own training." if used_as else None
+
+
+def table_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """How a bundle's provenance says that its table was read; empty where it was none."""
+    data = content.get("config", {}).get("data", {})
+    if data.get("source") != "table":
+        return {}
+    return {key: data[key] for key in TABLE_KEYS if key in data}  # older bundles lack some
 
 
 def environment() -> dict[str, str]:

@@ -7,20 +7,25 @@ into place.
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from docsort.commands.prediction_columns import prediction_columns
+from docsort.commands.provenance import table_settings
 from docsort.commands.score_parts import ScoreParts, job_of, sole_parts
+from docsort.core.bundle import read_bundle
 from docsort.core.disk import full_disk_as_error, put_in_place
 from docsort.core.errors import DataError
 from docsort.core.scorer import Scorer
-from docsort.data.file_formats import DELIMITERS, format_of
+from docsort.data.file_formats import format_of
 from docsort.data.plain_files import PlainFile, read_plain
-from docsort.data.row_writers import row_writer
+from docsort.data.row_writers import check_names, row_writer
+from docsort.data.table_format import DELIMITERS, Quoting, TableFormat
 from docsort.data.values import separator_between
 
 CHUNK_ROWS = 512
@@ -32,35 +37,76 @@ def main(argv: list[str]) -> int:
     output = Path(arguments.output)
     row_writer(output)  # an ending that can't be written is refused before anything is scored
     _refuse_existing(output)
-    source = read_plain(Path(arguments.input))
-    source.check_text(arguments.text_column)
     with sole_parts(output) as folder:
         _refuse_existing(output)  # of a run that has just ended
+        text_columns, form = _reading(
+            arguments, table_settings(read_bundle(arguments.bundle).provenance)
+        )
+        source = read_plain(Path(arguments.input), form, text_columns)
+        source.check_texts(text_columns)
+        check_names(output, source.schema.names)
+        _refuse_existing(output)
         scorer = Scorer.load(arguments.bundle, arguments.device)
-        job = job_of(source, arguments.text_column, scorer.bundle, CHUNK_ROWS)
+        job = job_of(source, text_columns, scorer.bundle, CHUNK_ROWS)
         parts = ScoreParts(folder, job)
         separator = _separator(scorer, output)
         try:
-            _score(source, arguments.text_column, scorer, parts)
+            _score(source, text_columns, scorer, parts)
             _join(source, output, parts, separator)
         except DataError:
             if source.is_unchanged():
                 raise
             parts.remove()  # nobody knows which rows the predictions are of
             raise _changed(source) from None
-    print(f"scored  {output}  ({source.num_rows} rows)")
+    for note in source.notes:
+        print(note)
+    skipped = "".join(f"; no rows: {why}s, {count:,}" for why, count in source.skipped.items())
+    print(f"scored  {output}  ({source.num_rows} rows{skipped})")
     return 0
+
+
+def _reading(
+    arguments: argparse.Namespace, trained: Mapping[str, Any]
+) -> tuple[tuple[str, ...], TableFormat]:
+    """The columns of documents and the format: as given, else as the bundle was trained on."""
+    given = {key: getattr(arguments, key) for key in ("delimiter", "quoting", "escape", "header")}
+    known = {key: trained[key] for key in given if key in trained}
+    known |= {key: value for key, value in given.items() if value is not None}
+    columns = arguments.text_column or trained.get("text_column", "text")
+    columns = columns if isinstance(columns, list) else [columns]
+    return tuple(map(str, columns)), TableFormat(**known, as_options=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "docsort score",
-        description="Add predictions to every row of a csv, tsv, jsonl or parquet (also .gz).",
+        description="Add predictions to every row of a csv, tsv, jsonl or parquet (also .gz). What "
+        "is not given about the input is as the bundle was trained.",
     )
     parser.add_argument("--bundle", required=True, metavar="DIR")
     parser.add_argument("--input", required=True, metavar="FILE")
     parser.add_argument("--output", required=True, metavar="FILE")
-    parser.add_argument("--text-column", default="text", metavar="NAME")
+    parser.add_argument(
+        "--text-column",
+        action="append",
+        metavar="NAME",
+        help="the column with the documents; given several times, their texts are joined",
+    )
+    parser.add_argument(
+        "--delimiter", metavar="CHARACTER", help="of a csv or tsv (default: found by the columns)"
+    )
+    parser.add_argument(
+        "--quoting",
+        choices=get_args(Quoting),
+        help="standard: RFC 4180; none: quotation marks are part of the texts; auto: standard, but "
+        "a file that can be read in two ways is refused (default: auto)",
+    )
+    parser.add_argument("--escape", metavar="CHARACTER", help=r"'\' where \" is a quotation mark")
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns; else their names are 0, 1, ...",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     return parser
 
@@ -70,7 +116,9 @@ def _refuse_existing(output: Path) -> None:
         raise DataError(f"{output} is there already; move it away, or name another --output")
 
 
-def _score(source: PlainFile, text_column: str, scorer: Scorer, parts: ScoreParts) -> None:
+def _score(
+    source: PlainFile, text_columns: tuple[str, ...], scorer: Scorer, parts: ScoreParts
+) -> None:
     columns = (
         TextColumn("scoring"),
         BarColumn(),
@@ -79,11 +127,10 @@ def _score(source: PlainFile, text_column: str, scorer: Scorer, parts: ScorePart
     )
     with Progress(*columns) as progress:
         task = progress.add_task("scoring", total=source.num_rows)
-        for chunk, rows in enumerate(source.chunks(CHUNK_ROWS)):
+        for chunk, texts in enumerate(source.texts(text_columns, CHUNK_ROWS)):
             if not parts.done(chunk):
-                texts = [text or "" for text in rows[text_column].to_pylist()]
                 parts.write(chunk, _predictions(scorer, texts))
-            progress.advance(task, len(rows))
+            progress.advance(task, len(texts))
 
 
 def _predictions(scorer: Scorer, texts: list[str]) -> pa.Table:

@@ -19,19 +19,22 @@ from docsort.core.locks import exclusive
 from docsort.data.plain_files import PlainFile
 
 # To be raised when prediction_columns.py gives other columns.
-COLUMNS_VERSION = 2
+COLUMNS_VERSION = 3
 LOCK = ".lock"
 _PARTS = "[0-9]" * 8 + ".parquet"
 
 
-def job_of(source: PlainFile, text_column: str, bundle: Bundle, chunk_rows: int) -> str:
+def job_of(
+    source: PlainFile, text_columns: tuple[str, ...], bundle: Bundle, chunk_rows: int
+) -> str:
     """What must be the same for a stopped run to go on.
 
     bundle.json lists the SHA-256 of every other file, and holds labels and calibration itself.
     """
     job = {
         "input": source.sha256,
-        "text_column": text_column,
+        "text_columns": text_columns,
+        "format": repr((source.form, source.delimited and source.delimited.delimiter)),
         "bundle": file_sha256(bundle.path / MANIFEST),
         "rows": chunk_rows,
         "columns": COLUMNS_VERSION,
@@ -82,7 +85,8 @@ class ScoreParts:
             write_whole(said, job)
         elif said.read_text(encoding="utf-8") != job:
             raise DataError(
-                f"{self.folder} belongs to another input, bundle or column; remove it to start anew"
+                f"{self.folder} belongs to another input, bundle, column or format; remove it "
+                "to start anew"
             )
 
     def done(self, chunk: int) -> bool:

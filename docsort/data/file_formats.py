@@ -3,28 +3,48 @@
 Knows nothing of documents and labels. No error quotes what a file holds.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from docsort.core.errors import DataError
+from docsort.data.delimited import BLANK_LINE, Delimited
 from docsort.data.fingerprints import open_plain
-from docsort.data.json_rows import json_fields, json_tables
+from docsort.data.header import open_delimited
+from docsort.data.json_rows import JsonFields, json_fields, json_tables
 from docsort.data.naming import shortened
+from docsort.data.quoting import rows_of
 from docsort.data.rows import BATCH_ROWS
+from docsort.data.table_format import DELIMITERS, TableFormat
 from docsort.data.values import is_list
 
-# One row must fit into a block; 16 MiB is some 3,000 pages of text.
-BLOCK_BYTES = 16 << 20
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+# A batch ends behind the row that brings it to so many characters.
+BATCH_CHARACTERS = 16 << 20
 FORMATS = ".csv, .tsv, .jsonl, .parquet, each also with .gz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenTable:
+    """A file whose columns are known.
+
+    Attributes:
+        names: of all columns, in the file's order.
+        lists: those that hold lists.
+        notes: sentences for the user about how the file is read.
+        skipped: records that are no rows, by reason, where they are known before reading.
+        read: the columns of these names, in the file's own types, in batches; counts the others.
+    """
+
+    names: list[str]
+    read: Callable[[list[str], Counter[str]], Iterator[pa.Table]]
+    lists: frozenset[str] = frozenset()
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def format_of(file: Path) -> str:
@@ -38,97 +58,67 @@ def format_of(file: Path) -> str:
     return kind
 
 
-@dataclass(frozen=True)
-class Present:
-    """All columns' names, those that hold lists, and records that are no rows, by reason."""
+def open_table(file: Path, kind: str, form: TableFormat, wanted: Sequence[str]) -> OpenTable:
+    """Find a table's columns.
 
-    names: list[str]
-    lists: frozenset[str] = frozenset()
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    Args:
+        file: the file.
+        kind: what ``format_of`` says of it.
+        form: how it is written, where it is a csv or tsv.
+        wanted: columns that will be read; they tell the delimiter of a csv or tsv.
 
-
-def present_columns(file: Path, kind: str) -> Present:
-    """What a file holds. Raises DataError for an empty one."""
+    Raises:
+        DataError: the file is empty, or can't be read.
+    """
     if kind in DELIMITERS:
-        return Present(_csv_header(file, DELIMITERS[kind]))
-    if kind == ".jsonl":
-        found = json_fields(file)
-        skipped = {"blank line": found.blank_lines} if found.blank_lines else {}
-        return Present(list(found.schema.names), found.lists, skipped)
-    with _parquet(file) as parquet:
-        schema = parquet.schema_arrow
-        lists = frozenset(each.name for each in schema if is_list(each.type))
-        return Present(list(schema.names), lists)
-
-
-def batches(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:
-    """Tables with the columns of these names, in the file's order and its own types."""
-    if kind in DELIMITERS:
-        return _csv_batches(file, DELIMITERS[kind], names)
-    if kind == ".jsonl":
-        return _json_batches(file, names)
-    return _parquet_batches(file, names)
-
-
-def _csv_header(file: Path, delimiter: str) -> list[str]:
-    with open_plain(file) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-        reader = csv.reader(text, delimiter=delimiter)
-        line = 1
-        try:
-            for header in reader:
-                if header:
-                    return header
-                line = reader.line_num + 1
-        except csv.Error:
-            raise DataError(
-                f"{file}: the header in line {line} can't be read; is every opening quote closed?"
-            ) from None
-    raise DataError(f"{file} is empty: it has no header and no rows.")
-
-
-def _csv_batches(file: Path, delimiter: str, names: list[str]) -> Iterator[pa.Table]:
-    ragged: list[pa.csv.InvalidRow] = []
-
-    def remember(row: pa.csv.InvalidRow) -> str:
-        ragged.append(row)
-        return "error"
-
-    try:
-        with open_plain(file) as raw:
-            reader = pa.csv.open_csv(
-                raw,
-                # One thread, because only then does pyarrow number the rows it refuses.
-                read_options=pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
-                parse_options=pa.csv.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=remember
-                ),
-                convert_options=pa.csv.ConvertOptions(
-                    include_columns=names, column_types=dict.fromkeys(names, pa.string())
-                ),
-            )
-            for batch in reader:
-                yield pa.Table.from_batches([batch])
-    except pa.ArrowInvalid as error:
-        # Arrow's own message quotes the row, and a document's text must not reach a log.
-        raise DataError(_csv_complaint(file, ragged, error)) from None
-
-
-def _csv_complaint(file: Path, ragged: list[pa.csv.InvalidRow], error: pa.ArrowInvalid) -> str:
-    if ragged:
-        row = ragged[0]
-        return (
-            f"{file}: record {row.number} (the header is record 1) has {row.actual_columns} "
-            f"columns, not {row.expected_columns}. Quote values that hold the delimiter or a "
-            'line break, and write a quote inside them twice ("").'
+        delimited = open_delimited(file, kind, form, wanted)
+        return OpenTable(
+            names=list(delimited.names),
+            read=lambda names, skipped: delimited_batches(
+                delimited, [delimited.names.index(name) for name in names], skipped
+            ),
+            notes=delimited.notes,
         )
-    if "straddl" in str(error):
-        return f"{file}: a row is longer than {BLOCK_BYTES >> 20} MiB; is a closing quote missing?"
-    return f"{file} can't be read as a table; is every opening quote closed?"
+    if kind == ".jsonl":
+        fields = json_fields(file)
+        return OpenTable(
+            names=list(fields.schema.names),
+            lists=fields.lists,
+            skipped={BLANK_LINE: fields.blank_lines} if fields.blank_lines else {},
+            read=lambda names, skipped: _json_batches(file, fields, names),
+        )
+    schema = parquet_schema(file)
+    return OpenTable(
+        names=list(schema.names),
+        lists=frozenset(each.name for each in schema if is_list(each.type)),
+        read=lambda names, skipped: parquet_batches(file, names),
+    )
 
 
-def _json_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
-    schema = json_fields(file).schema
-    yield from json_tables(file, pa.schema([schema.field(name) for name in names]), BATCH_ROWS)
+def delimited_batches(
+    file: Delimited, places: Sequence[int], skipped: Counter[str]
+) -> Iterator[pa.Table]:
+    """Strings of the columns at these places; ``skipped`` counts what is no row."""
+    rows: list[list[str]] = []
+    characters = 0
+    for record in rows_of(file, skipped):
+        rows.append(record.cells)
+        characters += len(record.raw)
+        if len(rows) == BATCH_ROWS or characters >= BATCH_CHARACTERS:
+            yield _strings(file, places, rows)
+            rows, characters = [], 0
+    if rows:
+        yield _strings(file, places, rows)
+
+
+def _strings(file: Delimited, places: Sequence[int], rows: list[list[str]]) -> pa.Table:
+    columns = [pa.array([cells[place] for cells in rows], pa.string()) for place in places]
+    return pa.Table.from_arrays(columns, [file.names[place] for place in places])
+
+
+def _json_batches(file: Path, fields: JsonFields, names: list[str]) -> Iterator[pa.Table]:
+    wanted = pa.schema([fields.schema.field(name) for name in names])
+    yield from json_tables(file, wanted, BATCH_ROWS)
 
 
 @contextmanager
@@ -141,7 +131,14 @@ def _parquet(file: Path) -> Iterator[pa.parquet.ParquetFile]:
         yield parquet
 
 
-def _parquet_batches(file: Path, names: list[str]) -> Iterator[pa.Table]:
+def parquet_schema(file: Path) -> pa.Schema:
+    """Raises DataError for what is no parquet."""
+    with _parquet(file) as parquet:
+        return parquet.schema_arrow
+
+
+def parquet_batches(file: Path, names: list[str] | None = None) -> Iterator[pa.Table]:
+    """The columns of these names, or all. Raises DataError for texts that are not UTF-8."""
     first = 0
     with _parquet(file) as parquet:
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=names):

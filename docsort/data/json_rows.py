@@ -5,7 +5,6 @@ mixed lists or more than one kind travels as JSON text, marked so, and is writte
 as it was. Knows nothing of documents; no error quotes what a file holds.
 """
 
-import codecs
 import itertools
 import json
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from docsort.core.errors import DataError
-from docsort.data.fingerprints import open_plain
+from docsort.data.fingerprints import open_text, refuse_bytes
 
 _AS_JSON = {b"docsort": b"json"}
 _TYPES = {
@@ -86,24 +85,26 @@ def is_json(field: pa.Field) -> bool:
 def _lines(path: Path) -> Iterator[dict[str, Any] | None]:
     """One object a line, None for a blank line. A byte order mark may begin any line."""
     first = True
-    with open_plain(path) as raw:
-        for number, line in enumerate(raw, start=1):
-            if not line.strip():
+    with open_text(path) as text:
+        for number, line in enumerate(text, start=1):
+            if "\0" in line:
+                refuse_bytes(path)
+            if not line.strip("\ufeff \t\r\n"):
                 yield None
                 continue
-            if first and line.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+            if first and line.lstrip("\ufeff \t").startswith("["):
                 raise DataError(
                     f"{path} holds one JSON array; jsonl holds one JSON object a line. Convert it: "
                     "jq -c '.[]' FILE > NEW.jsonl"
                 )
             first = False
-            yield _row(line, f"{path}: line {number}")
+            yield _row(line.removeprefix("\ufeff"), f"{path}: line {number}")
 
 
-def _row(line: bytes, where: str) -> dict[str, Any]:
+def _row(line: str, where: str) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_distinct)
-        if b"\\ud" in line.lower():  # an escape may be half a character, which UTF-8 can't hold
+        row = json.loads(line, object_pairs_hook=_distinct)
+        if "\\ud" in line.lower():  # an escape may be half a character, which UTF-8 can't hold
             json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise DataError(

@@ -105,7 +105,7 @@ def load_labelled(
     Raises:
         DataError: not a table, or its labels are not of the model's ``task``.
     """
-    rows = read_table(path, settings.columns, settings.label_separator)
+    rows = read_table(path, settings.columns, settings.label_separator, settings.table_format)
     if rows.task != task:
         raise DataError(_other_task(rows, task))
     _check_empty_label(settings, task)

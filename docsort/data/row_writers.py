@@ -15,8 +15,11 @@ from typing import IO, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from docsort.data.file_formats import DELIMITERS, format_of
+from docsort.core.errors import DataError
+from docsort.data.file_formats import format_of
 from docsort.data.json_rows import is_json
+from docsort.data.naming import named
+from docsort.data.table_format import DELIMITERS
 from docsort.data.values import joined
 
 Write = Callable[[pa.Table], None]
@@ -41,6 +44,17 @@ def row_writer(path: Path, separator: str = ";") -> Callable[[Path], AbstractCon
                 yield _jsonl(text) if kind == ".jsonl" else _csv(text, DELIMITERS[kind], separator)
 
     return writing
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    """The file can have columns of these names. Raises DataError."""
+    if format_of(path) == ".jsonl" and len(set(names)) < len(names):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        raise DataError(
+            f"{path} can't be written: in jsonl, columns have different names, but the input has "
+            f"several of one name: {named(twice)}. Let the output's name end in .csv, .tsv or "
+            ".parquet."
+        )
 
 
 @contextmanager
@@ -87,8 +101,9 @@ def _csv(text: IO[str], delimiter: str, separator: str) -> Write:
         if not begun:
             writer.writerow(table.column_names)
             begun = True
-        for row in table.to_pylist():
-            writer.writerow([_cell(value, separator) for value in row.values()])
+        # not by rows: there, one of two columns of one name would be lost
+        for row in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            writer.writerow([_cell(value, separator) for value in row])
 
     return write
 

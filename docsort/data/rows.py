@@ -172,22 +172,47 @@ def conformed(
     for table in tables:
         ours: dict[str, Any] = {"row": pa.array(range(first, first + len(table)), pa.int64())}
         for name, theirs in columns.wanted().items():
-            cells = [
-                Cells(
-                    values=table[column],
-                    field=table.schema.field(column),
-                    setting=f"data.{name}_column",
-                    source=source,
-                    first=first,
-                )
-                for column in theirs
-            ]
+            cells = _cells(table, theirs, f"data.{name}_column", source, first)
             if name == "label":
                 ours[name] = _labels(cells, schema.field("label").type, separator, columns)
             else:
-                ours[name] = _lines([each.texts() for each in cells])
+                ours[name] = _lines(cells)
         yield pa.table([ours[name] for name in schema.names], schema=schema)
         first += len(table)
+
+
+def document_texts(
+    table: pa.Table, columns: tuple[str, ...], setting: str, source: str, first: int
+) -> list[str]:
+    """The documents in a source's table, as they are learned from.
+
+    Args:
+        table: with the source's columns.
+        columns: those that make up a document.
+        setting: the setting that chose them, as an error names it.
+        source: the file, as an error names it.
+        first: row of the table's first row, 0-based in the source.
+
+    Raises:
+        DataError: a value can't be a text.
+    """
+    texts: list[str] = _lines(_cells(table, columns, setting, source, first)).to_pylist()
+    return texts
+
+
+def _cells(
+    table: pa.Table, columns: tuple[str, ...], setting: str, source: str, first: int
+) -> list[Cells]:
+    return [
+        Cells(
+            values=table[column],
+            field=table.schema.field(column),
+            setting=setting,
+            source=source,
+            first=first,
+        )
+        for column in columns
+    ]
 
 
 def _labels(cells: list[Cells], type: pa.DataType, separator: str | None, columns: Columns) -> Any:
@@ -199,12 +224,14 @@ def _labels(cells: list[Cells], type: pa.DataType, separator: str | None, column
     return pa.array(labels, type)
 
 
-def _lines(columns: list[pa.ChunkedArray]) -> Any:
+def _lines(cells: list[Cells]) -> pa.ChunkedArray:
     """Texts of several columns as one, those that are not blank on lines of their own.
 
     Not by Arrow's binary_join_element_wise: pyarrow 26 leaves out rows that are all null.
     """
+    columns = [each.texts() for each in cells]
     if len(columns) == 1:
         return columns[0]
     rows = zip(*(column.to_pylist() for column in columns), strict=True)
-    return pa.array(["\n".join(part for part in row if part.strip()) for row in rows], pa.string())
+    lines = ["\n".join(part for part in row if part.strip()) for row in rows]
+    return pa.chunked_array([pa.array(lines, pa.string())])

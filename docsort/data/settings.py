@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from docsort.core.errors import ConfigError
 from docsort.data.rows import Columns, EmptyLabel
+from docsort.data.table_format import Quoting, TableFormat
 from docsort.data.values import tab_of
 
 Source = Literal["table", "library_docs", "hub", "newsgroups", "folder"]
@@ -38,6 +39,10 @@ class DataSettings:
     label_column: str | int | list[str | int] = "label"
     label_separator: str | None = None
     empty_label: EmptyLabel = "missing"
+    delimiter: str | None = None
+    quoting: Quoting = "auto"
+    escape: str | None = None
+    header: bool = True
     dataset: str | None = None
     dataset_config: str | None = None
     split_column: str | None = None
@@ -66,6 +71,11 @@ class DataSettings:
                 _check_columns(key, getattr(self, key))
             else:
                 _of_type(key, getattr(self, key), kind)
+        if self.table_format != TableFormat() and self.source != "table":
+            raise ConfigError(
+                f"data.source={self.source} reads no csv or tsv; leave data.delimiter, "
+                "data.quoting, data.escape and data.header out."
+            )
         for key in ("val_share", "test_share"):
             _check(key, getattr(self, key), 0 < getattr(self, key) < 1, "a share between 0 and 1")
         if self.val_share + self.test_share >= 1:
@@ -100,6 +110,16 @@ class DataSettings:
         """What to read from files that are not split."""
         return Columns(
             _names(self.text_column), _names(self.label_column), empty_label=self.empty_label
+        )
+
+    @property
+    def table_format(self) -> TableFormat:
+        """How csv and tsv files are written."""
+        return TableFormat(
+            delimiter=self.delimiter,
+            quoting=self.quoting,
+            escape=self.escape,
+            header=self.header,
         )
 
     def _check_name(self) -> None:
@@ -181,7 +201,8 @@ def _of_type(key: str, value: Any, hint: Any) -> None:
         return _one_of(key, value, get_args(hint))
     kinds = get_args(hint) or (hint,)
     exact = type(value) in kinds or (float in kinds and type(value) is int)
-    words = {int: "a whole number", float: "a number", str: "text", type(None): "null"}
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    words[type(None)] = "null"
     _check(key, value, exact, " or ".join(words[kind] for kind in kinds))
 
 

@@ -38,7 +38,9 @@ def _columns(settings: DataSettings, split: str) -> Columns:
 
 def _tables(settings: DataSettings) -> dict[str, Rows]:
     return {
-        split: read_table(path, _columns(settings, split), settings.label_separator)
+        split: read_table(
+            path, _columns(settings, split), settings.label_separator, settings.table_format
+        )
         for split, path in _given(settings).items()
     }
 

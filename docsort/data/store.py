@@ -5,9 +5,11 @@ library's own cache (HF_DATASETS_CACHE), and may be deleted at any time.
 """
 
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import datasets
@@ -16,21 +18,34 @@ import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset
 
+from docsort.core.disk import write_whole
 from docsort.core.errors import DataError
 
 # Part of every key: raise it when the meaning of stored rows changes.
 FORMAT = "2"
 
 
-def stored(key_parts: Iterable[str], schema: pa.Schema, batches: Iterable[pa.Table]) -> Dataset:
-    """The rows of ``batches``, which are read only when nothing lies under the key yet.
+def stored(
+    key_parts: Iterable[str],
+    schema: pa.Schema,
+    batches: Iterable[pa.Table],
+    skipped: Counter[str] | None = None,
+) -> Dataset:
+    """Rows on disk. Reading the same file again lets `datasets` find its cached results, too.
 
-    Reading again from the same file is also what lets `datasets` find its cached results.
+    Args:
+        key_parts: what decides about the rows.
+        schema: of the rows.
+        batches: the rows, read only when nothing lies under the key yet.
+        skipped: what reading ``batches`` counts; kept beside the rows, and taken from there.
     """
     key = hashlib.sha256("\0".join((FORMAT, *key_parts, str(schema))).encode()).hexdigest()
     path = cache_folder() / f"{key[:32]}.arrow"
+    counts = path.with_suffix(".json")
     if not path.exists():
-        _write(path, schema, batches)
+        _write(path, schema, batches, lambda: _keep(counts, skipped))
+    elif skipped is not None and counts.exists():
+        skipped.update(json.loads(counts.read_text(encoding="utf-8")))
     return Dataset.from_file(str(path))
 
 
@@ -58,14 +73,22 @@ def cache_folder() -> Path:
     return folder
 
 
-def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> None:
-    """Whole or not at all: two processes may write the same key at once."""
+def _keep(path: Path, skipped: Counter[str] | None) -> None:
+    if skipped:
+        write_whole(path, json.dumps(skipped))
+
+
+def _write(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.Table], before_end: Callable[[], None]
+) -> None:
+    """Atomic: two processes may write the same key at once."""
     handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".unfinished")
     os.close(handle)
     try:
         with pa.ipc.new_stream(unfinished, schema) as writer:
             for batch in batches:
                 writer.write_table(batch)
+        before_end()
         os.replace(unfinished, path)
     except BaseException:
         os.unlink(unfinished)
