@@ -46,6 +46,7 @@ bench: setup  ## measurements beside other systems, into benchmarks/results
 	$(BIN)/python -m benchmarks.startup
 
 trial: setup  ## what must survive: faults, slow clients, bursts, a soak, rollouts; kills while training
+	$(BIN)/python -m benchmarks.random_tables  # read right, or refused
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.trial_rollout
 	$(BIN)/python -m benchmarks.trial_faults

@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def open_plain(path: Path) -> Iterator[IO[bytes]]:
 def open_text(path: Path) -> Iterator[IO[str]]:
     """The file's text: UTF-8, or what its byte order mark says. Lines keep their ends.
 
-    Lines end by a line feed, or by a carriage return where the beginning has no line feed.
+    Lines end by a line feed, or by a carriage return where the first line ends by it alone.
 
     Raises:
         DataError: the bytes are not of the encoding, or are no text at all.
@@ -61,7 +62,8 @@ def open_text(path: Path) -> Iterator[IO[str]]:
     with open_plain(path) as raw:
         encoding = _past_mark(raw, path)
         beginning = cast(io.BufferedReader, raw).peek(1).decode(encoding, "ignore")
-        newline = "\r" if "\r" in beginning and "\n" not in beginning else "\n"
+        first_end = re.search(r"\r\n?|\n", beginning)
+        newline = "\r" if first_end and first_end[0] == "\r" else "\n"
         with io.TextIOWrapper(raw, encoding, newline=newline) as text:
             try:
                 yield text

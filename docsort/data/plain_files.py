@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
-from docsort.data.delimited import Delimited
+from docsort.data.delimited import BLANK_LINE, Delimited
 from docsort.data.file_formats import (
     delimited_batches,
     format_of,
@@ -72,7 +72,7 @@ class PlainFile:
         for column in columns:
             self._check_column(column)
         if not self.delimited:  # where every cell is a text
-            for _ in self.texts(columns, self.num_rows):
+            for _ in self.texts(columns, _JSON_ROWS):
                 pass
 
     def _check_column(self, column: str) -> None:
@@ -152,7 +152,7 @@ def read_plain(
     with _own_words(path, kind):
         sha256 = file_sha256(path)
         delimited = open_delimited(path, kind, form, text_columns) if kind in DELIMITERS else None
-        schema = _schema(path, kind, delimited)
+        schema = _schema(path, kind, delimited, skipped)
         num_rows = sum(len(table) for table in _tables(path, schema, delimited, skipped))
     if delimited and form.quoting == "auto":  # and is not looked for again
         delimited = replace(delimited, form=replace(form, quoting="standard"))
@@ -167,11 +167,16 @@ def read_plain(
     )
 
 
-def _schema(path: Path, kind: str, delimited: Delimited | None) -> pa.Schema:
+def _schema(path: Path, kind: str, delimited: Delimited | None, skipped: Counter[str]) -> pa.Schema:
     """Cells of csv stay the strings that they are, so that they are written back unchanged."""
     if delimited:
         return pa.schema([(name, pa.string()) for name in delimited.names])
-    return json_fields(path).schema if kind == ".jsonl" else parquet_schema(path)
+    if kind == ".jsonl":
+        fields = json_fields(path)
+        skipped.update({BLANK_LINE: fields.blank_lines} if fields.blank_lines else {})
+        return fields.schema
+    first = next(parquet_batches(path), None)
+    return parquet_schema(path) if first is None else first.schema
 
 
 def _tables(

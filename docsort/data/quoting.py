@@ -54,18 +54,15 @@ class _Column:
         bare: the first record with a text that is not quoted.
         bare_signs: what unquoted texts hold that may be a reason to quote them.
         quoted: the first record for each set of reasons that a quoted text has.
-        in_one_line: whether a quoted text stands in a record of one line.
+        spans: the first record with a quoted text of several lines.
+        in_one_line: whether there is a quoted text in a record of one line.
     """
 
     bare: int = 0
     bare_signs: set[str] = field(default_factory=set)
     quoted: dict[frozenset[str], int] = field(default_factory=dict)
+    spans: int = 0
     in_one_line: bool = False
-
-    @property
-    def spans(self) -> int:
-        """The first record with a quoted line break, or 0."""
-        return min((first for signs, first in self.quoted.items() if "line" in signs), default=0)
 
     @property
     def is_quoted(self) -> bool:
@@ -75,7 +72,7 @@ class _Column:
     @property
     def is_suspect(self) -> bool:
         """Whether it matters that other texts are not quoted."""
-        return any("delimiter" not in signs or "line" in signs for signs in self.quoted)
+        return bool(self.spans) or any("delimiter" not in signs for signs in self.quoted)
 
     def needless(self) -> int:
         """The first record with a quoted text that the rule for unquoted ones would not quote."""
@@ -102,7 +99,7 @@ class _Survey:
             self._has_bare_records = True
             return
         raw = record.raw.rstrip("\r\n")
-        spans = "\n" in raw or "\r" in raw
+        end = "\r" if record.raw.endswith("\r") else "\n"
         tokens = self._token.findall(raw)
         for column, cell, token in zip(self._columns, record.cells, tokens, strict=False):
             if _WORD.fullmatch(cell):
@@ -114,7 +111,9 @@ class _Survey:
                 column.bare_signs |= self._signs(cell)
             else:
                 column.quoted.setdefault(self._signs(cell), record.number)
-                column.in_one_line |= not spans
+                column.in_one_line |= end not in raw
+                if end in cell:
+                    column.spans = column.spans or record.number
 
     def refuse_other_readings(self) -> None:
         """Raises DataError."""
@@ -152,7 +151,8 @@ class _Survey:
         a first character up to "#", several do spaces at the ends."""
         signs = [
             ("delimiter", self._file.delimiter in cell),
-            ("line", "\n" in cell or "\r" in cell),
+            ("line", "\n" in cell),
+            ("return", "\r" in cell),
             ("mark", '"' in cell),
             ("comma", "," in cell),
             ("edge", cell != cell.strip()),
@@ -161,10 +161,14 @@ class _Survey:
         return frozenset(sign for sign, holds in signs if holds)
 
     def _is_table_by_line(self) -> bool:
+        """Whether it is one when each line is a record, and all of them end alike."""
         form = replace(self._file.form, quoting="none")
+        ends = set()
         try:
-            for _ in self._file.records(form):
-                pass
+            for record in self._file.records(form):
+                ends.add(record.raw[-2:] == "\r\n")
+                if len(ends) > 1 and record.raw.endswith(("\n", "\r")):
+                    return False
         except DataError:
             return False
         return True

@@ -170,9 +170,9 @@ def test_score_does_not_replace_what_another_run_has_just_finished(
     source, output = write_csv(tmp_path / "in.csv", rows(2)), tmp_path / "out.csv"
     real = score.read_plain
 
-    def the_other_ends(path: Path) -> object:
+    def the_other_ends(*arguments: object) -> object:
         output.write_text("the other's", encoding="utf-8")
-        return real(path)
+        return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(score, "read_plain", the_other_ends)
     status, _, err = docsort(
@@ -275,7 +275,9 @@ def test_prediction_columns_have_the_same_names_and_types_whatever_they_hold(tas
         (b"text\na,b\n", "in.csv", "header"),
         (b"text\na\n", "in.xls", ".parquet"),
         (b"PAR1 cut", "in.parquet", "not a whole parquet"),
-        (b'{"text": 1}\n', "in.jsonl", "holds int64"),
+        (b'{"text": {"a": 1}}\n', "in.jsonl", "holds an object in column 'text' (--text-column)"),
+        (b'text\n"a" b\n', "in.csv", "line 2, has text behind a closing quotation mark"),
+        (b'text\n"a b\n', "in.csv", "--quoting none"),
     ],
 )
 def test_score_refuses(

@@ -12,7 +12,9 @@ import pytest
 
 from docsort.core.errors import DataError
 from docsort.data.plain_files import read_plain
-from docsort.data.row_writers import row_writer
+from docsort.data.row_writers import check_names, row_writer
+from docsort.data.rows import Columns
+from docsort.data.tables import read_table
 
 Write = Callable[[str, str | bytes], str]
 UNALIKE: list[dict[str, object]] = [
@@ -108,7 +110,6 @@ def test_cells_of_csv_stay_as_they_are(write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("in.csv", "text,a,a\nSECRET,1,2\n", "more than one column of the same name: 'a'; rename"),
         ("in.csv", "text,a\nb,1\nSECRET,1,2\n", "record 3 (the header is record 1) has 3 columns"),
         ("in.csv", 'text,a\n"SECRET,1\n', ""),
         ("in.csv", "text\n", "no rows"),
@@ -131,11 +132,16 @@ def test_refused_without_a_word_of_the_file(
     assert "SECRET" not in str(refused.value)
 
 
-def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
-    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
-    pq.write_table(table, tmp_path / "in.parquet")
-    with pytest.raises(DataError, match="same name: 'text'"):
-        read_plain(tmp_path / "in.parquet")
+@pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
+def test_unnamed_and_doubled_columns_pass_through(write: Write, tmp_path: Path, kind: str) -> None:
+    source = write("in.csv", "v1,text,,,v1\r\n1,b,3,,5\r\n")
+    passed = copied(source, tmp_path / f"out.{kind}")
+    back = copied(str(passed), tmp_path / "back.csv")
+    assert back.read_bytes() == Path(source).read_bytes()
+    with pytest.raises(DataError, match="more than one column 'v1'"):
+        read_plain(passed).check_texts(("v1",))
+    with pytest.raises(DataError, match=r"in jsonl, columns have different names.*'v1', ''"):
+        check_names(tmp_path / "out.jsonl", read_plain(passed).schema.names)
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -160,15 +166,31 @@ def test_a_cut_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_errors_columns_are_few_and_short(write: Write) -> None:
-    header = ",".join(f"{i:03} " + "word " * 100 for i in range(200))
+    header = ",".join(f"{i:03} " + "word" * 9 for i in range(200))
     file = read_plain(Path(write("in.csv", header + "\n" + "," * 199 + "\n")))
     with pytest.raises(DataError, match=r"no column 'text'.* more") as refused:
-        file.check_text("text")
+        file.check_texts(("text",))
     assert len(str(refused.value).removeprefix(str(file.path))) < 800
 
 
-@pytest.mark.parametrize("value", [1, ["a"], {"a": 1}, True])
-def test_texts_that_are_none_are_refused_before_scoring(write: Write, value: object) -> None:
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, [1, "a"]])
+def test_values_that_are_no_text_are_refused_before_scoring(write: Write, value: object) -> None:
     file = read_plain(Path(write("in.jsonl", lines([{"text": None}, {"text": value}]))))
-    with pytest.raises(DataError, match=r"'text' holds"):
-        file.check_text("text")
+    with pytest.raises(DataError, match=r"row 1 holds .* in column 'text'"):
+        file.check_texts(("text",))
+
+
+def test_documents_are_those_that_training_reads(write: Write, tmp_path: Path) -> None:
+    values = [1, 1.0, 2.5, True, "x", None, float("nan")]
+    content = [{"text": value, "label": "a"} for value in values]
+    source = write("in.jsonl", "".join(json.dumps(row) + "\n" for row in content))
+    file = read_plain(Path(source))
+    file.check_texts(("text",))
+    learned = read_table(source, Columns(("text",), ("label",))).dataset["text"][:]
+    assert list(file.texts(("text",), 3)) == [learned[:3], learned[3:6], learned[6:]]
+    assert learned == ["1", "1", "2.5", "true", "x", "", ""]
+
+
+def test_documents_of_several_columns_are_joined(write: Write) -> None:
+    file = read_plain(Path(write("in.csv", "title,body\na,b\n,c\n")), None, ("title", "body"))
+    assert list(file.texts(("title", "body"), 10)) == [["a\nb", "c"]]
