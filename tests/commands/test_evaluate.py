@@ -1,8 +1,10 @@
 """`docsort evaluate` refuses what it can't measure, and says which rows it left out."""
 
 import json
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -123,3 +125,23 @@ def test_settings_are_checked_before_anything_is_read(
     assert status == 2
     assert said in err
     assert not run.exists()
+
+
+def test_evaluate_reads_as_the_bundle_was_trained_unless_told(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    bundle = shutil.copytree(trained.bundle, tmp_path / "bundle")
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    manifest["provenance"]["config"]["data"] |= {"text_column": "body", "quoting": "none"}
+    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    rows = [f'"{row["text"]}\t{row["label"]}' for row in toy_rows(2, 3)]
+    file = tmp_path / "test.tsv"
+    file.write_text("\n".join(["body\tlabel", *rows]) + "\n", encoding="utf-8")
+    arguments = ("evaluate", f"bundle={bundle}", f"data.test={file}")
+    status, out, err = docsort(*arguments, f"hydra.run.dir={tmp_path / 'run'}")
+    assert status == 0, err
+    assert "as the bundle was trained: data.text_column=body" in out
+    assert len(pd.read_parquet(tmp_path / "run" / "predictions.parquet")) == 2
+    status, _, err = docsort(*arguments, "data.quoting=auto", f"hydra.run.dir={tmp_path / 'no'}")
+    assert status == 2
+    assert "record 2, which begins in line 2, has text behind" in err

@@ -340,3 +340,92 @@ def test_score_refuses_an_input_that_changes_meanwhile(
     assert status == 2
     assert f"in.{kind} was changed while it was scored" in err
     assert os.listdir(tmp_path) == [source.name]
+
+
+def with_data_settings(trained: Trained, folder: Path, **data: object) -> Path:
+    """The bundle as if its run had been given these settings of the data group."""
+    bundle = shutil.copytree(trained.bundle, folder / "bundle")
+    manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    manifest["provenance"]["config"]["data"] |= data
+    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return bundle
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "texts"),
+    [
+        ("in.csv", "text;id\n%s;1\n", [], [TEXTS[0]]),
+        ("in.csv", "sep=;\ntext;id\n%s;1\n", [], [TEXTS[0]]),
+        ("in.csv", "v1,text,,,\n1,%s,,,\n", [], [TEXTS[0]]),
+        ("in.csv", "text\n%s\n\n\n", [], [TEXTS[0], "", ""]),
+        ("in.tsv", 'text\tid\n"%s\t1\n', ["--quoting", "none"], [f'"{TEXTS[0]}']),
+        ("in.csv", 'text,id\n"a \\"b\\", %s",1\n', ["--escape", "\\"], [f'a "b", {TEXTS[0]}']),
+        ("in.csv", "%s^1\n", ["--no-header", "--delimiter=^", "--text-column=0"], [TEXTS[0]]),
+        (
+            "in.csv",
+            "title,body\ngoal,%s\n",
+            ["--text-column=title", "--text-column=body"],
+            [f"goal\n{TEXTS[0]}"],
+        ),
+        ("in.jsonl", '{"text": 12.0}\n\n{"text": true}\n', [], ["12", "true"]),
+    ],
+)
+def test_score_reads_what_training_reads(
+    docsort: Docsort,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: str,
+    options: list[str],
+    texts: list[str],
+) -> None:
+    read: list[str] = []
+    real = Scorer.score
+    monkeypatch.setattr(
+        Scorer, "score", lambda self, given: (read.extend(given), real(self, given))[1]
+    )
+    source, output = tmp_path / name, tmp_path / "out.csv"
+    source.write_text(content.replace("%s", TEXTS[0]), encoding="utf-8")
+    arguments = ("score", "--bundle", trained.bundle, "--input", source, "--output", output)
+    status, out, err = docsort(*arguments, *options)
+    assert status == 0, err
+    assert read == texts
+    assert f"({len(texts)} rows" in out
+    assert ("blank lines, 1" in out) == (name == "in.jsonl")
+    if "text;id" in content and "sep" not in content:
+        assert "in.csv is read with a semicolon as its delimiter." in out
+
+
+def test_score_reads_as_the_bundle_was_trained_unless_told(
+    docsort: Docsort, trained: Trained, tmp_path: Path
+) -> None:
+    bundle = with_data_settings(trained, tmp_path, text_column="body", quoting="none")
+    source = tmp_path / "in.tsv"
+    source.write_text(f'body\ttext\n"{TEXTS[0]}\tx\n', encoding="utf-8")
+    arguments = ("score", "--bundle", bundle, "--input", source, "--output")
+    assert docsort(*arguments, tmp_path / "1.csv")[0] == 0
+    assert pd.read_csv(tmp_path / "1.csv")["body"].tolist() == [f'"{TEXTS[0]}']
+    status, _, err = docsort(*arguments, tmp_path / "2.csv", "--quoting", "auto")
+    assert status == 2
+    assert "If the file is written without quoting" in err
+    source.write_text(f"text\n{TEXTS[0]}\n", encoding="utf-8")
+    status, _, err = docsort(*arguments, tmp_path / "3.csv")
+    assert (status, "--text-column=NAME" in err) == (2, True)
+    assert docsort(*arguments, tmp_path / "3.csv", "--text-column", "text")[0] == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_what_score_writes_is_read_back_as_it_is(
+    docsort: Docsort, trained: Trained, tmp_path: Path, kind: str
+) -> None:
+    cells = ["a, b", 'say "so"', "two\nlines\tand", "C:\\", '"all"', " edge ", "#x", "plain", ""]
+    pd.DataFrame({"text": cells, "n": range(9)}).to_parquet(tmp_path / "in.parquet")
+    files = [tmp_path / "in.parquet", tmp_path / f"1.{kind}", tmp_path / f"2.{kind}"]
+    for source, output in itertools.pairwise(files):
+        arguments = ("score", "--bundle", trained.bundle, "--input", source, "--output", output)
+        status, _, err = docsort(*arguments)
+        assert status == 0, err
+    for file in files[1:]:
+        given = pd.read_csv(file, sep="," if kind == "csv" else "\t", keep_default_na=False)
+        assert given["text"].tolist() == cells

@@ -1,6 +1,7 @@
 """csv, tsv, jsonl and parquet read strictly: rows, columns, encodings, errors."""
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from docsort.core.errors import DataError
 from docsort.data import file_formats
 from docsort.data.row_writers import row_writer
 from docsort.data.rows import Columns, Rows
+from docsort.data.table_format import TableFormat
 from docsort.data.tables import read_table
 
 Write = Callable[[str, str | bytes], str]
@@ -209,3 +211,20 @@ def test_what_was_read_differently_is_not_taken_from_the_cache(write: Write) -> 
     assert records(read_table(file, Columns(("other",), ("label",)))) == [(0, "z", "x;y")]
     assert records(read_table(file, COLUMNS, separator=";")) == [(0, "a", ["x", "y"])]
     assert records(read_table(file, COLUMNS, separator="|")) == [(0, "a", ["x;y"])]
+    bare = TableFormat(quoting="none")
+    quoted = write("q.csv", 'text,label\n"a",x\n\n')
+    for _ in range(2):  # counts and notes are kept with the rows
+        rows = read_table(quoted, COLUMNS)
+        assert (records(rows), rows.skipped) == ([(0, "a", "x")], {"blank line": 1})
+    assert records(read_table(quoted, COLUMNS, form=bare)) == [(0, '"a"', "x")]
+    spoilt = write("s.csv", "text;label\na;x\n")
+    for _ in range(2):
+        assert read_table(spoilt, COLUMNS).notes == (
+            "s.csv is read with a semicolon as its delimiter.",
+        )
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_table(tmp_path / "t.csv", COLUMNS)
