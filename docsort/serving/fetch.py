@@ -115,7 +115,9 @@ def redacted(url: str) -> str:
 
 def _split(url: str) -> SplitResult:
     try:
-        return urlsplit(url)
+        parts = urlsplit(url)
+        _ = parts.port  # no number: a password with a slash, of which the rest is in the path
+        return parts
     except ValueError:  # says what stands before the path, a password too
         raise ConfigError(
             "MODEL_URL is no URL: what stands between // and the path is neither a host's name "
@@ -176,7 +178,14 @@ def _next_block(source: Any, url: str) -> bytes:
 
 def _unreadable(url: str, error: Exception) -> ArchiveError:
     """A library's own message may hold the URL's secrets, so its kind must do."""
-    return ArchiveError(
-        f"{redacted(url)} cannot be read ({type(error).__name__}); see that it exists, and that "
-        "the secret model_credentials may read it"
-    )
+    kind = type(error).__name__
+    if "Certificate" in kind or "SSL" in kind:
+        step = (
+            "its certificate is not trusted: name the PEM file of its CA in SSL_CERT_FILE, or for "
+            "s3 in AWS_CA_BUNDLE"
+        )
+    elif "Proxy" in kind:
+        step = "see that the proxy that HTTPS_PROXY names answers"
+    else:
+        step = "see that it exists, and that the secret model_credentials may read it"
+    return ArchiveError(f"{redacted(url)} cannot be read ({kind}); {step}")

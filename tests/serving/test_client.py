@@ -1,5 +1,11 @@
 """The client: parts that the endpoint accepts, answers in order, errors that say what to do."""
 
+import http.server
+import ssl
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -7,7 +13,7 @@ import pytest
 from docsort.core.errors import ConfigError, RequestError, ServingError
 from docsort.serving import client
 from docsort.serving.client import classify_at
-from tests.serving.conftest import RunningServer, free_port
+from tests.serving.conftest import RunningServer, free_port, make_certificate
 
 
 def test_answers_in_order_however_many_texts(
@@ -46,22 +52,85 @@ def test_nobody_there() -> None:
         classify_at(f"http://127.0.0.1:{free_port()}", "tiny", ["a"])
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:1337", "ftp://127.0.0.1", "http://a:b", ""])
-def test_no_address(url: str) -> None:
-    with pytest.raises(ConfigError, match="--url"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:1337",
+        "ftp://127.0.0.1",
+        "http://a:b",
+        "",
+        "http://127.0.0.1?key=s3cret",
+        "http://user:s3cret@127.0.0.1:x",
+        "http://user:s3/cret@127.0.0.1",
+        "user:s3cret@127.0.0.1",
+    ],
+)
+def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError, match="--url") as refused:
         classify_at(url, "tiny", ["a"])
+    assert "cret" not in str(refused.value)
 
 
-def test_something_else_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import http.server
-    import threading
+def test_password_of_the_url_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    login = "user:s3cret"
+    unused = f"http://{login}@127.0.0.1:{free_port()}"
+    with pytest.raises(ServingError) as unreachable:
+        classify_at(unused, "tiny", ["a"])
+    with answering() as port, pytest.raises(ServingError, match="not as docsort") as refused:
+        classify_at(f"http://{login}@127.0.0.1:{port}", "tiny", ["a"])
+    shown = caplog.text
+    for error in (unreachable.value, refused.value):
+        shown += "".join(traceback.format_exception(error))
+    assert f"http://127.0.0.1:{port}/predictions/tiny" in shown
+    assert "s3cret" not in shown
 
+
+def test_dead_proxy_is_told_as_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("http_proxy", f"http://user:s3cret@{proxy}")
+    with pytest.raises(
+        ServingError, match=rf"the proxy http_proxy=http://{proxy} does not"
+    ) as told:
+        classify_at("http://docsort.invalid", "tiny", ["a"])
+    assert "s3cret" not in str(told.value)
+    # and not asked for this machine
+    with pytest.raises(ServingError, match="is `docsort serve` running there"):
+        classify_at(f"http://127.0.0.1:{free_port()}", "tiny", ["a"])
+
+
+def test_certificate_that_is_not_trusted_and_no_tls_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with answering(context) as port:
+        url = f"https://127.0.0.1:{port}"
+        with pytest.raises(ServingError, match=r"not trusted \(self-signed.*SSL_CERT_FILE"):
+            classify_at(url, "tiny", ["a"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with answering(context) as port, pytest.raises(ServingError, match="answers 501"):
+        classify_at(f"https://127.0.0.1:{port}", "tiny", ["a"])
+    with answering() as port, pytest.raises(ServingError, match="does not speak TLS"):
+        classify_at(f"https://127.0.0.1:{port}", "tiny", ["a"])
+
+
+def test_something_else_answers() -> None:
+    with answering() as port, pytest.raises(ServingError, match="answers 501, and not as docsort"):
+        classify_at(f"http://127.0.0.1:{port}", "tiny", ["a"])
+
+
+@contextmanager
+def answering(tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a server that takes one connection and knows no POST."""
     handler = http.server.BaseHTTPRequestHandler
     with http.server.HTTPServer(("127.0.0.1", 0), handler) as other:
+        if tls:
+            other.socket = tls.wrap_socket(other.socket, server_side=True)
         thread = threading.Thread(target=other.handle_request)
         thread.start()
-        with pytest.raises(ServingError, match="answers 501, and not as docsort would"):
-            classify_at(f"http://127.0.0.1:{other.server_port}", "tiny", ["a"])
+        yield other.server_port
         thread.join()
 
 

@@ -118,6 +118,9 @@ def test_urls_that_are_not_accepted(url: str) -> None:
 def test_a_url_is_told_without_its_secrets() -> None:
     url = "https://user:pa55word@host/a/tiny-1.0.mar?X-Amz-Signature=5ecret#5ecret"
     assert redacted(url) == "https://host/a/tiny-1.0.mar"
+    with pytest.raises(ConfigError, match="is no URL") as refused:  # the slash ends the host
+        checked_name("https://user:5ec/ret@host/tiny-1.0.mar")
+    assert "ret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '"pa55word"'])
@@ -231,6 +234,7 @@ def test_from_https_with_a_signed_url_that_is_the_secret(
     (store / "tiny-1.0.mar").unlink()
     unsigned = run_verb(store, url, tmp_path / "none", SSL_CERT_FILE=str(certificate))
     assert (untrusted.returncode, unsigned.returncode) == (2, 2)
+    assert "is not trusted: name the PEM file of its CA in SSL_CERT_FILE" in untrusted.stderr
     signed = run_verb(store, f"{url}?token=5ecret", tmp_path / "none")
     assert signed.returncode == 2
     assert f"MODEL_URL {url} has a query" in signed.stderr
