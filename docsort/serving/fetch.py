@@ -9,6 +9,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -178,14 +179,21 @@ def _next_block(source: Any, url: str) -> bytes:
 
 def _unreadable(url: str, error: Exception) -> ArchiveError:
     """A library's own message may hold the URL's secrets, so its kind must do."""
-    kind = type(error).__name__
-    if "Certificate" in kind or "SSL" in kind:
+    kinds = list(_kinds(error))
+    if any("Certificate" in kind or "SSL" in kind for kind in kinds):
         step = (
             "its certificate is not trusted: name the PEM file of its CA in SSL_CERT_FILE, or for "
             "s3 in AWS_CA_BUNDLE"
         )
-    elif "Proxy" in kind:
+    elif any("Proxy" in kind for kind in kinds):
         step = "see that the proxy that HTTPS_PROXY names answers"
     else:
         step = "see that it exists, and that the secret model_credentials may read it"
-    return ArchiveError(f"{redacted(url)} cannot be read ({kind}); {step}")
+    return ArchiveError(f"{redacted(url)} cannot be read ({kinds[0]}); {step}")
+
+
+def _kinds(error: BaseException | None) -> Iterator[str]:
+    """The types of an error and of its causes: fsspec makes most of them a FileNotFoundError."""
+    while error is not None:
+        yield type(error).__name__
+        error = error.__cause__ or error.__context__
