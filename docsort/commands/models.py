@@ -51,7 +51,7 @@ def _print_versions(versions: list[dict[str, Any]], as_json: bool) -> None:
             one["version"],
             _role(one),
             str(one["workers"]),
-            "yes" if one["ready"] else "no",
+            "yes" if one["ready"] else one["state"],
             one["registered"].removesuffix("+00:00"),
             one["sha256"][:_SHOWN_SHA256],
         )
@@ -59,6 +59,8 @@ def _print_versions(versions: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _role(version: dict[str, Any]) -> str:
+    if version["state"] in ("retiring", "left out"):
+        return "nobody"
     if version["default"]:
         return "default"
     if version["canary_withdrawn"]:
@@ -91,11 +93,17 @@ def _parser() -> argparse.ArgumentParser:
     registering = verb("register", "take an archive into the store and load it")
     registering.add_argument("file", type=Path, metavar="FILE")
     registering.add_argument("--sha256", help="refuse an archive that has another one")
-    verb("promote", "let a version answer all who name none; ends a canary", "NAME", "VERSION")
+    promoting = verb(
+        "promote", "let a version answer all who name none; ends a canary", "NAME", "VERSION"
+    )
     verb("rollback", "let the previous default answer again; ends a canary", "NAME")
     canary = verb(
         "canary", "let a version answer a share of those who name none", "NAME", "VERSION"
     )
     canary.add_argument("--percent", type=int, required=True, help="of the requests; 0 ends it")
+    for changing in (promoting, canary):
+        changing.add_argument(
+            "--force", action="store_true", help="even if its task is not the default's"
+        )
     verb("retire", "unload a version once it has answered all it has", "NAME", "VERSION")
     return parser

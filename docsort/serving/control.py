@@ -24,6 +24,7 @@ ASKED = {
     "canary": ("name", "version", "percent"),
     "retire": ("name", "version"),
 }
+_FORCIBLE = ("promote", "canary")  # these take "force", too
 _MAX_BODY_BYTES = 1 << 16
 _TIMEOUT_S = 10.0
 
@@ -81,7 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
             arguments = json.loads(self.rfile.read(length))
         except ValueError as error:
             raise ServingError(f"POST /{what}: the body is not JSON") from error
-        if not isinstance(arguments, dict) or set(arguments) != set(ASKED[what]):
+        optional = {"force"} if what in _FORCIBLE else set()
+        if not isinstance(arguments, dict) or set(arguments) - optional != set(ASKED[what]):
             raise ServingError(f"POST /{what} takes a JSON object of {', '.join(ASKED[what])}")
         return arguments
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from docsort.core.errors import DocsortError, ServingError
 from docsort.serving.canaries import Canaries
+from docsort.serving.differences import check_task, differences
 from docsort.serving.external_front import ExternalFront
 from docsort.serving.front import Front
 from docsort.serving.loading import forget, hidden, load, make_gate
@@ -151,9 +152,16 @@ class Rollout:
     def _tell(self, watch: Watch) -> None:
         """Have /readyz name what is in force already, so that nothing fails for want of that."""
         try:
-            watch.tell(self._wanted)  # what it cannot write now, its own next look does
+            # what it cannot write now, its own next look does
+            watch.tell([self._without_retiring(model) for model in self._wanted])
         except (DocsortError, OSError) as error:
             self._report(f"/readyz does not name that yet: {error}")
+
+    def _without_retiring(self, model: WantedModel) -> WantedModel:
+        for name, version in self._retiring:
+            if name == model.name and model.has(version):
+                model = model.without(version)
+        return model
 
     def suspend(self) -> None:
         """TorchServe is gone; changes are refused until the next one has begun."""
@@ -186,7 +194,7 @@ class Rollout:
 
     def list(self) -> list[dict[str, Any]]:
         """What is wanted and how it fares, a version each."""
-        return described(self._wanted, self._watch)
+        return described(self._wanted, self._watch, self._retiring)
 
     def register(self, file: str, sha256: str | None) -> str:
         """Take an archive into the store and let it answer those who name its version.
@@ -215,30 +223,47 @@ class Rollout:
                 new = WantedModel(info.name, info.version, (version,))
                 self._commit(watch, known.with_version(version) if known else new)
             undo.pop_all()
-        return f"{info.name} {info.version} is registered, and answers those who name it"
+        said = f"{info.name} {info.version} is registered, and answers those who name it"
+        default = watch.verified_archive(info.name, known.default) if known else None
+        return f"{said}.{changed}" if default and (changed := differences(default, info)) else said
 
-    def promote(self, name: str, version: str) -> str:
-        """Let a version answer all who name none. Raises DocsortError."""
+    def promote(self, name: str, version: str, force: bool = False) -> str:
+        """Let a version answer all who name none; with ``force`` one of another task too.
+
+        Raises DocsortError.
+        """
         with self._changing:
             self.file.check()
-            return self._make_default(find_model(self._wanted, name).promoted(version))
+            return self._make_default(find_model(self._wanted, name).promoted(version), force)
 
     def rollback(self, name: str) -> str:
-        """Let the previous default answer again. Raises DocsortError."""
+        """Let the previous default answer again, whatever its task. Raises DocsortError."""
         with self._changing:
             self.file.check()
-            return self._make_default(find_model(self._wanted, name).rolled_back())
+            return self._make_default(find_model(self._wanted, name).rolled_back(), force=True)
 
-    def canary(self, name: str, version: str, percent: int) -> str:
-        """Let a version answer a share of those who name none; 0 ends that. Raises DocsortError."""
+    def canary(self, name: str, version: str, percent: int, force: bool = False) -> str:
+        """Let a version answer a fraction of those who name none.
+
+        Args:
+            name: The model.
+            version: One of its versions other than the default.
+            percent: Of the requests that name no version; 0 ends the canary.
+            force: Whether its task may differ from the default's.
+
+        Raises:
+            DocsortError: it is refused, and nothing has changed.
+        """
+        changed = ""
         with self._changing:
             self.file.check()
             watch = self._serving()
             model = find_model(self._wanted, name).with_canary(version, percent)
             if percent:
                 self._check_serves(watch, model, version)
+                changed = self._changed_answers(watch, name, version, force)
             self._commit(watch, model, lambda: self._front.apply(shares_of(self._wanted, watch)))
-        return f"{name} {version} answers {percent} % of the requests that name no version"
+        return f"{name} {version} answers {percent} % of the requests that name no version{changed}"
 
     def retire(self, name: str, version: str) -> str:
         """Let no request reach a version any more, and unload it once it has answered all.
@@ -252,6 +277,7 @@ class Rollout:
             if (name, version) in self._retiring:
                 raise ServingError(f"{name} {version} is retiring already")
             self._retiring.add((name, version))
+            self._tell(self._serving())
             self._run_dir.unloaded(name, version).unlink(missing_ok=True)
         try:
             with hidden(self._run_dir, f"{name}/{version}"):
@@ -261,19 +287,34 @@ class Rollout:
                     model = find_model(self._wanted, name).without(version)
                     self._commit(watch, model, partial(watch.api.unregister, name, version))
         finally:
-            self._retiring.discard((name, version))
+            with self._changing:
+                self._retiring.discard((name, version))
+                if self._watch:
+                    self._tell(self._watch)
         return f"{name} {version} is retired; its archive stays in the store"
 
-    def _make_default(self, model: WantedModel) -> str:
+    def _changed_answers(self, watch: Watch, name: str, version: str, force: bool) -> str:
+        """How a version's answers differ from the default's. Raises ServingError for its task."""
+        default = watch.verified_archive(name, find_model(self._wanted, name).default)
+        other = watch.verified_archive(name, version)
+        assert default
+        assert other
+        if not force:
+            check_task(default, other)
+        changed = differences(default, other)
+        return f".{changed}" if changed else ""
+
+    def _make_default(self, model: WantedModel, force: bool) -> str:
         watch = self._serving()
         self._check_serves(watch, model, model.default)
+        changed = self._changed_answers(watch, model.name, model.default, force)
 
         def act() -> None:
             watch.api.set_default(model.name, model.default)
             self._front.apply(shares_of(self._wanted, watch))  # a canary has ended
 
         self._commit(watch, model, act)
-        return f"{model.name} {model.default} answers all requests that name no version"
+        return f"{model.name} {model.default} answers all requests that name no version{changed}"
 
     def _check_serves(self, watch: Watch, model: WantedModel, version: str) -> None:
         if (model.name, version) in self._retiring:

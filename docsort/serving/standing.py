@@ -1,6 +1,6 @@
 """How the wanted versions stand in the TorchServe that serves. Changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from docsort.core.errors import ServingError
@@ -9,8 +9,21 @@ from docsort.serving.versions import WantedModel
 from docsort.serving.watch import Watch
 
 
-def described(wanted: Sequence[WantedModel], watch: Watch | None) -> list[dict[str, Any]]:
-    """What is wanted and how it fares, a version each; no ``watch`` where no TorchServe serves."""
+def described(
+    wanted: Sequence[WantedModel], watch: Watch | None, retiring: Container[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Describe each version and its state.
+
+    Args:
+        wanted: The models with their versions.
+        watch: Of the TorchServe that serves; None where there is none.
+        retiring: Names and versions that are being retired.
+
+    Returns:
+        A record a version. Its ``state`` is ``ready``, ``not ready`` (no verified worker),
+        ``loading``, ``left out`` (it could not be loaded), ``retiring``, or ``unavailable`` (no
+        TorchServe serves).
+    """
     return [
         {
             "name": model.name,
@@ -18,7 +31,7 @@ def described(wanted: Sequence[WantedModel], watch: Watch | None) -> list[dict[s
             "default": version.version == model.default,
             "canary_percent": model.canary_percent(version.version),
             "canary_withdrawn": version.version == model.withdrawn,
-            **_health_of(watch, model.name, version.version),
+            **_health_of(watch, model.name, version.version, retiring),
             "registered": version.registered,
             "sha256": version.sha256,
         }
@@ -39,11 +52,22 @@ def shares_of(wanted: Sequence[WantedModel], watch: Watch) -> Sequence[Share]:
     ]
 
 
-def _health_of(watch: Watch | None, name: str, version: str) -> dict[str, Any]:
+def _health_of(
+    watch: Watch | None, name: str, version: str, retiring: Container[tuple[str, str]]
+) -> dict[str, Any]:
     try:
         if watch:
             workers = watch.api.ready_workers(name, version)
-            return {"workers": len(workers), "ready": bool(watch.proved_workers(name, version))}
+            state = "retiring" if (name, version) in retiring else _state_of(watch, name, version)
+            return {"workers": len(workers), "ready": state == "ready", "state": state}
     except ServingError:
         pass  # TorchServe has ended meanwhile
-    return {"workers": 0, "ready": False}
+    return {"workers": 0, "ready": False, "state": "unavailable"}
+
+
+def _state_of(watch: Watch, name: str, version: str) -> str:
+    if watch.run_dir.unloaded(name, version).exists():
+        return "loading"
+    if watch.verified_archive(name, version) is None:
+        return "left out"
+    return "ready" if watch.proved_workers(name, version) else "not ready"

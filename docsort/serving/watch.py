@@ -31,6 +31,7 @@ class Watch:
     store: Path
     wanted: Sequence[WantedModel]
     _proved: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # workers' process ids
+    _archives: dict[tuple[str, str], ArchiveInfo] = field(default_factory=dict)
 
     def prove(self, info: ArchiveInfo) -> None:
         """Have a registered version answer its archive's golden documents.
@@ -64,6 +65,7 @@ class Watch:
         if not proved:
             raise ServingError(f"{info.name} {info.version} lost its workers while it was proved")
         self._proved[info.name, info.version] = proved
+        self._archives[info.name, info.version] = info
 
     def ensure(self, name: str, version: WantedVersion) -> None:
         """Have a version prove itself unless a worker that did so is ready.
@@ -95,6 +97,10 @@ class Watch:
         """Process ids of a version's ready workers that were so when it gave the golden answers."""
         ready = self.api.ready_workers(name, version)
         return ready & self._proved.get((name, version), set())
+
+    def verified_archive(self, name: str, version: str) -> ArchiveInfo | None:
+        """The archive by which a version was verified in this TorchServe, None if it never was."""
+        return self._archives.get((name, version))
 
     def tell(self, wanted: Sequence[WantedModel]) -> None:
         """Follow another wanted state from now on; /readyz names it at once if it answers 200."""

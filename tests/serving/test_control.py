@@ -25,7 +25,9 @@ class FakeRollout:
         self.is_done = True
         return "rolled back"
 
-    def canary(self, name: str, version: str, percent: int) -> str:
+    def canary(self, name: str, version: str, percent: int, force: bool = False) -> str:
+        if force:
+            raise ServingError("by force")
         raise ServingError(f"{name} {version} is the default")
 
     def list(self) -> list[dict[str, str]]:
@@ -59,6 +61,15 @@ def test_who_asked_has_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         rollout.may.set()
     assert rollout.is_done
     assert capsys.readouterr().err == ""
+
+
+def test_only_a_canary_and_a_promotion_take_force(tmp_path: Path) -> None:
+    path = tmp_path / "control"
+    with controlled(path, cast(Rollout, FakeRollout()), print):
+        with pytest.raises(ServingError, match="takes a JSON object of name"):
+            ask(path, "rollback", name="tiny", force=True)
+        with pytest.raises(ServingError, match="by force"):
+            ask(path, "canary", name="tiny", version="2.0", percent=10, force=True)
 
 
 def test_each_change_leaves_a_line(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_list(models: Models, own_store: Path) -> None:
         "canary_withdrawn": False,
         "workers": 1,
         "ready": True,
+        "state": "ready",
         "registered": known["registered"],
         "sha256": known["sha256"],
     }

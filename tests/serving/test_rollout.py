@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fault_trial import of_version
+from docsort.commands.models import _role
 from docsort.core.errors import ArchiveError, ServingError, StorageError
 from docsort.serving.loading import hidden, load
 from docsort.serving.mar import read_archive
@@ -20,7 +21,7 @@ from docsort.serving.versions import WantedModel
 from docsort.serving.wanted import WANTED, read_wanted
 from docsort.serving.watch import Watch
 from tests.serving.rollout_scene import FakeApi, Scene
-from tests.serving.test_mar import rewrite
+from tests.serving.test_mar import rewrite, with_bundle
 
 
 @pytest.mark.parametrize("error", [ServingError("refused"), OSError(28, "No space left")])
@@ -92,6 +93,82 @@ def test_a_version_whose_archive_is_gone_is_no_new_default(scene: Scene) -> None
         with pytest.raises(ServingError, match=r"tiny-2\.0\.mar is gone"):
             change()
     assert scene.api.default == "1.0"
+
+
+@pytest.fixture
+def of_another_task(scene: Scene) -> Scene:
+    """The scene with tiny 3.0 of several labels, one of them new."""
+    third = of_version(scene.store / "tiny-1.0.mar", scene.store.parent / "third.mar", {})
+    with_bundle(third, task="multi_label", labels=["finance", "medicine", "news"])
+    scene.api.bundles["3.0"], scene.api.workers["3.0"] = scene.api.bundles["1.0"], {10}
+    said = scene.rollout.register(str(third), None)
+    assert "Its task is multi_label, and that of 1.0 is single_label." in said
+    assert "Labels that 1.0 does not have: 'news'." in said
+    return scene
+
+
+def test_a_version_of_another_task_answers_only_by_force(of_another_task: Scene) -> None:
+    rollout, api, store = of_another_task.rollout, of_another_task.api, of_another_task.store
+    before = read_wanted(store)
+    for change in (
+        lambda: rollout.canary("tiny", "3.0", 10),
+        lambda: rollout.promote("tiny", "3.0"),
+    ):
+        with pytest.raises(ServingError, match=r"3\.0 is a model of the task multi_label.*--force"):
+            change()
+    assert read_wanted(store) == before
+    assert "Its task is multi_label" in rollout.canary("tiny", "3.0", 10, force=True)
+    assert "%" in rollout.canary("tiny", "3.0", 0)
+    assert "only 1.0 has: 'sport'" in rollout.promote("tiny", "3.0", force=True)
+    assert api.default == "3.0"
+    assert "Its task is single_label" in rollout.rollback("tiny")  # back needs no force
+    assert api.default == "1.0"
+
+
+def test_a_retiring_version_is_listed_as_such_and_not_ready(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout, seen = scene.rollout, []
+    ready = RunDir(scene.store.parent / "run", lock=-1).ready
+    rollout.canary("tiny", "2.0", 0)
+    rollout._serving().restore()
+
+    def look(name: str, version: str) -> None:
+        second = rollout.list()[1]
+        seen.append((second["state"], second["ready"], _role(second), versions_of(ready)))
+        raise ServingError("stops here")
+
+    monkeypatch.setattr(rollout, "_drain", look)
+    with pytest.raises(ServingError, match="stops here"):
+        rollout.retire("tiny", "2.0")
+    assert seen == [("retiring", False, "nobody", ["1.0"])]
+    assert [version["state"] for version in rollout.list()] == ["ready", "ready"]
+    assert versions_of(ready) == ["1.0", "2.0"]
+
+
+def versions_of(ready: Path) -> list[str]:
+    versions: list[str] = json.loads(ready.read_text())["models"]["tiny"]["versions"]
+    return versions
+
+
+def test_states_of_a_version_that_does_not_answer(scene: Scene) -> None:
+    rollout = scene.rollout
+
+    def states() -> list[str]:
+        return [version["state"] for version in rollout.list()]
+
+    assert states() == ["ready", "ready"]
+    scene.api.workers["2.0"] = set()
+    assert states() == ["ready", "not ready"]
+    scene.api.workers["2.0"] = {10}
+    rollout.suspend()
+    assert states() == ["unavailable", "unavailable"]
+    rollout.begin(scene.api)
+    assert states() == ["ready", "loading"]
+    (scene.store / "tiny-2.0.mar").unlink()
+    rollout.load_others()
+    assert states() == ["ready", "left out"]
+    assert _role(rollout.list()[1]) == "nobody"  # though it is a canary of 10 %
 
 
 def test_what_is_remembered_is_no_state_that_an_operator_changes_just_now(
