@@ -14,7 +14,7 @@ def print_audit(audit: Audit, console: Console | None = None) -> None:
         table.add_row(what, found, meaning)
     (console or Console()).print(table, markup=False)
     for account in audit.ledger:
-        (console or Console()).print(account.line(), markup=False)
+        (console or Console()).print(account.line(), markup=False, soft_wrap=True)
     for note in audit.notes:
         (console or Console()).print(note, markup=False)
 

@@ -51,7 +51,7 @@ def evaluate(config: Mapping[str, Any]) -> float:
     rows = labelled.rows
     seen = seen_before(scorer.bundle.provenance, rows.source, rows.sha256)
     for told in (labelled.account.line(), *labelled.notes, *([seen] if seen else [])):
-        console.print(told, markup=False)
+        console.print(told, markup=False, soft_wrap=True)
     outcome = score_split(scorer, rows.dataset, Path(file).name)
     metrics = split_metrics("test", outcome, scorer.bundle.calibration)
     keep_job_files(config)

@@ -60,8 +60,9 @@ def main(argv: list[str]) -> int:
             raise _changed(source) from None
     for note in source.notes:
         print(note)
-    skipped = "".join(f"; no rows: {why}s, {count:,}" for why, count in source.skipped.items())
-    print(f"scored  {output}  ({source.num_rows} rows{skipped})")
+    skipped = "".join(f", {count:,} no rows ({why})" for why, count in source.skipped.items())
+    records = source.num_rows + sum(source.skipped.values())
+    print(f"scored  {output}  ({records:,} records{skipped}, {source.num_rows:,} rows in and out)")
     return 0
 
 

@@ -20,8 +20,11 @@ from docsort.data.rows import BATCH_ROWS, TEXT_AND_LABEL, Rows, rows_from
 from docsort.data.settings import SPLIT_WORDS
 
 
-def read_folder(folder: Path) -> Rows:
-    """Raises DataError: no such folder, no folders of labels in it, or what is no file of text."""
+def read_folder(folder: Path, separator: str | None = None) -> Rows:
+    """Rows of a folder; ``separator`` stands between the labels in one folder's name.
+
+    Raises DataError: no such folder, no folders of labels in it, or what is no file of text.
+    """
     folder = folder.expanduser().absolute()
     if not _is_there(folder) or not stat.S_ISDIR(_mode(folder)):
         raise DataError(
@@ -43,7 +46,7 @@ def read_folder(folder: Path) -> Rows:
     if empty := [label.name for label, found in files.items() if not found]:
         skipped["a label's folder without a file"] = len(empty)
     source = _shown(folder.name)
-    rows = rows_from(source, TEXT_AND_LABEL, lambda: _tables(labelled))
+    rows = rows_from(source, TEXT_AND_LABEL, lambda: _tables(labelled), separator=separator)
     notes = (f"{source}: folders without a file: {named(empty)}.",) if empty else ()
     return replace(rows, skipped=dict(skipped), notes=(*rows.notes, *notes))
 

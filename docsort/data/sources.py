@@ -46,7 +46,10 @@ def _tables(settings: DataSettings) -> dict[str, Rows]:
 
 
 def _folders(settings: DataSettings) -> dict[str, Rows]:
-    return {split: read_folder(Path(path)) for split, path in _given(settings).items()}
+    return {
+        split: read_folder(Path(path), settings.label_separator)
+        for split, path in _given(settings).items()
+    }
 
 
 def _hub(settings: DataSettings) -> dict[str, Rows]:

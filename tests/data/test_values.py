@@ -11,6 +11,7 @@ import pytest
 from datasets import Dataset
 
 from docsort.core.errors import DataError
+from docsort.data.folders import read_folder
 from docsort.data.hub import read_hub
 from docsort.data.rows import Columns, Rows
 from docsort.data.tables import read_table
@@ -240,3 +241,10 @@ def test_blank_lines_of_jsonl_are_counted_and_marks_passed_over(write: Write) ->
     rows = read_table(write("t.jsonl", f"\ufeff{line}\n  \n\ufeff{line}"), COLUMNS)
     assert labels(rows) == ["x", "x"]
     assert rows.skipped == {"blank line": 2}
+
+
+def test_labels_of_folders_are_separated_too(write: Write, tmp_path: Path) -> None:
+    write("docs/food;sport/1.txt", "a")
+    write("docs/food/2.txt", "b")
+    rows = read_folder(tmp_path / "docs", ";")
+    assert labels(rows) == [["food"], ["food", "sport"]]
