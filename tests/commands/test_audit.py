@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from docsort.commands.audit_table import print_audit
 from tests.commands.conftest import JOB_FILES, Docsort, Trained, job_files, toy_rows, write_csv
+from tests.report.audits import make_audit
 
 
 def test_audit_writes_and_prints(
@@ -91,3 +93,10 @@ def test_a_wholly_leaked_test_file_is_measured_only_when_asked_for(
     assert not [name for name in metrics if name.startswith("test_without_leaks/")]
     report = (run / "report.html").read_text(encoding="utf-8")
     assert "None is left to test on" in report
+
+
+def test_the_account_of_a_source_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    audit = make_audit()
+    print_audit(audit)
+    assert f"{audit.ledger[0].line()}\n" in capsys.readouterr().out
+    assert json.loads(audit.to_json())["ledger"][0]["skipped"] == {"blank line": 2}

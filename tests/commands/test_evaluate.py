@@ -17,6 +17,7 @@ def test_rows_left_out_are_named(docsort: Docsort, trained: Trained, tmp_path: P
         f"hydra.run.dir={tmp_path}",
     )
     assert status == 0, err
+    assert "test.csv: 25 records, 1 left out (empty text 1), 24 documents (evaluated 24)\n" in out
     assert "test.csv: 1 row (5) with an empty text." in " ".join(out.split())
     assert job_files(tmp_path) == JOB_FILES
     assert "rows left out: empty text" in (tmp_path / "report.html").read_text(encoding="utf-8")
