@@ -76,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     where = argparse.ArgumentParser(add_help=False)
     which = where.add_mutually_exclusive_group()
-    which.add_argument("--run-dir", type=Path, help="the server's, if it was given one")
+    which.add_argument(
+        "--run-dir", type=Path, help="the server's, if it was given one (default: $DOCSORT_RUN_DIR)"
+    )
     which.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="the server's (default: %(default)s)"
     )

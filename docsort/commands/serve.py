@@ -6,7 +6,8 @@ docsort serve model_store/NAME-1.0.mar     these
 
 import argparse
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from docsort.serving.settings import DEFAULT_STORE, ServeSettings, default_run_dir
+from docsort.serving.settings import DEFAULT_STORE, RUN_DIR_VARIABLE, ServeSettings, default_run_dir
 
 if TYPE_CHECKING:
     from docsort.serving.versions import WantedModel
 
+_POLL_S = 1.0
 _SAMPLE = "A filter removes the high frequencies from a sampled signal."
 
 
@@ -34,7 +36,6 @@ def _serve(options: argparse.Namespace) -> None:
     from docsort.serving.store import shared_store
     from docsort.serving.supervisor import Supervisor, prepare, stops_on_signals
     from docsort.serving.torchserve import ignored_overrides
-    from docsort.serving.wanted import find_wanted
 
     # a link's own folder and name are not where the store has the archive
     archives: list[Path] = [archive.resolve() for archive in options.archives]
@@ -43,7 +44,6 @@ def _serve(options: argparse.Namespace) -> None:
     store = shared_store(archives) if archives else options.store
     settings = ServeSettings(store=store, run_dir=run_dir, **given)
     programs = prepare(settings)
-    wanted = find_wanted(store, archives)
     console = Console()
 
     def say(line: str) -> None:
@@ -52,6 +52,7 @@ def _serve(options: argparse.Namespace) -> None:
 
     if ignored := ignored_overrides(os.environ):
         say(f"ignored in the environment, and not passed to TorchServe: {', '.join(ignored)}")
+    wanted = _find_wanted(store, archives, options.wait_for_archive, say)
 
     with console.status("starting") as status:
         is_moving = console.is_terminal
@@ -73,8 +74,28 @@ def _serve(options: argparse.Namespace) -> None:
         remembers = not archives
         supervisor = Supervisor(settings, wanted, programs, report, on_ready, remembers)
         with stops_on_signals(supervisor.stop), full_disk_as_error(run_dir):
-            supervisor.run(keep_run_dir=options.run_dir is not None)
+            supervisor.run(keep_run_dir=bool(options.run_dir or os.environ.get(RUN_DIR_VARIABLE)))
     say("ended")
+
+
+def _find_wanted(
+    store: Path, archives: Sequence[Path], waits: bool, say: Callable[[str], None]
+) -> "tuple[WantedModel, ...]":
+    """What to serve; with ``waits``, once an empty store has an archive."""
+    from docsort.serving.wanted import EmptyStoreError, find_wanted
+
+    is_told = False
+    while True:
+        try:
+            return find_wanted(store, archives)
+        except EmptyStoreError as error:
+            if not waits:
+                raise
+            if not is_told:
+                say(f"waiting for an archive: {error}. In a container, put it into the folder that")
+                say(f"is mounted as {store}: with compose.yaml, model_store or $DOCSORT_STORE")
+                is_told = True
+        time.sleep(_POLL_S)
 
 
 def _ready_lines(settings: ServeSettings, wanted: "Sequence[WantedModel]") -> list[str]:
@@ -110,7 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         "--run-dir",
         type=Path,
         help="sockets, configuration, logs and unpacked archives; kept at the end if given "
-        "(default: $XDG_RUNTIME_DIR/docsort-PORT, or /tmp/docsort-UID-PORT without one)",
+        "(default: $DOCSORT_RUN_DIR, else $XDG_RUNTIME_DIR/docsort-PORT, or /tmp/docsort-UID-PORT "
+        "without one)",
+    )
+    parser.add_argument(
+        "--wait-for-archive",
+        action="store_true",
+        help="wait while the store is empty, and serve once it has an archive; for containers",
     )
     group = parser.add_argument_group("settings")
     for setting in _settings():

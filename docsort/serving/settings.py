@@ -18,6 +18,7 @@ from docsort.core.gpus import named_gpus
 
 DEFAULT_STORE = Path("model_store")
 DEFAULT_PORT = 1337
+RUN_DIR_VARIABLE = "DOCSORT_RUN_DIR"
 MAX_ARCHIVE_BYTES = 4 << 30
 # Stands in Nginx's and TorchServe's configuration, where quotes, spaces and $ would mean something.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+\Z")
@@ -232,7 +233,12 @@ class ServeSettings:
 
 
 def default_run_dir(port: int) -> Path:
-    """The same for every start on this port, so that a later one clears what a crash left."""
+    """The same for every start on this port, so that a later one clears what a crash left.
+
+    $DOCSORT_RUN_DIR where it is set, as in the image, whose server has only one.
+    """
+    if named := os.environ.get(RUN_DIR_VARIABLE):
+        return Path(named).absolute()
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir() and _PLAIN_PATH.match(runtime):
         return Path(runtime) / f"docsort-{port}"

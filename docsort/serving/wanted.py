@@ -23,6 +23,10 @@ WANTED = "serving.json"
 _SCHEMA_VERSION = 1
 
 
+class EmptyStoreError(ServingError):
+    """The store holds no archive."""
+
+
 class WantedFile:
     """The store's wanted state, which one supervisor at a time may write."""
 
@@ -146,7 +150,8 @@ def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...
 
     Raises:
         ArchiveError: an archive cannot be read; of the wanted state, one of a default version.
-        ServingError: there is nothing to serve, the wanted state cannot be understood, or a default
+        EmptyStoreError: there is nothing to serve.
+        ServingError: the store cannot be read, the wanted state cannot be understood, or a default
             version's archive is another than the one that was registered.
     """
     if archives:
@@ -157,9 +162,14 @@ def find_wanted(store: Path, archives: Sequence[Path]) -> tuple[WantedModel, ...
         for model in wanted:  # the others are looked at when they are loaded, and may be left out
             read_version(store, model.name, model.default_version)
         return wanted
+    if store.exists() and not os.access(store, os.R_OK | os.X_OK):
+        raise ServingError(
+            f"the store {store} cannot be read by uid {os.getuid()}; let everybody read it: "
+            "chmod o+rx"
+        )
     newest = newest_of_each(archives_in(store))
     if not newest:
-        raise ServingError(
+        raise EmptyStoreError(
             f"the store {store} holds no archive; `docsort archive --bundle DIR --store {store}` "
             "puts one there"
         )

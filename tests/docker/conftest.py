@@ -24,7 +24,7 @@ from docsort.serving.archive import build_archive
 from tests.serving.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
-COMPOSE = ROOT / "docker" / "compose.yaml"
+COMPOSE = ROOT / "compose.yaml"
 TLS = ROOT / "docker" / "compose.tls.yaml"
 PROJECT = "docsort-test"
 SERVICES = ("model", "nginx")
@@ -49,6 +49,10 @@ class Engine:
 
     def build(self, target: str) -> None:
         layers = ["--layers"] if self.is_sandbox else []
+        # the sandbox, as CI, has torch where pip looks by itself
+        if self.is_sandbox or "TORCH_INDEX_URL" in os.environ:
+            index = os.environ.get("TORCH_INDEX_URL", "")
+            layers += ["--build-arg", f"TORCH_INDEX_URL={index}"]
         arguments = ["--target", target, "-t", f"docsort-{target}", "-f", "docker/Dockerfile", "."]
         self._check("build", *layers, *arguments)
 

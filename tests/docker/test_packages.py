@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -66,3 +69,35 @@ def test_fetching_imports_none_of_what_serving_or_training_does() -> None:
 def test_every_listed_package_has_an_exact_version() -> None:
     pinned = names((ROOT / "constraints.txt").read_text(encoding="utf-8"))
     assert (listed("serving.txt") | listed("fetching.txt")) <= pinned
+
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+
+@pytest.mark.parametrize(
+    ("given", "index"),
+    [
+        ({"DEVICE": "cpu"}, CPU_INDEX),
+        ({"DEVICE": "cpu", "TORCH_INDEX_URL": ""}, ""),
+        ({"DEVICE": "cpu", "TORCH_INDEX_URL": "https://other.example"}, "https://other.example"),
+        ({"DEVICE": "cuda"}, ""),
+    ],
+)
+def test_torch_comes_from_the_cpu_index_unless_told_otherwise(
+    given: dict[str, str], index: str
+) -> None:
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+    choice = re.search(
+        r"RUN (if \[ \"\$DEVICE\".*?)\\\n    && PIP_CONSTRAINT", dockerfile, re.DOTALL
+    )
+    assert choice
+    script = choice[1].replace("\\\n", "") + '&& echo "$index"'
+    finished = subprocess.run(
+        ["sh", "-euc", script], env=given, capture_output=True, text=True, check=True
+    )
+    assert finished.stdout.strip() == index
+
+
+def test_compose_passes_the_index_on_as_it_is_set_or_unset() -> None:
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose["services"]["model"]["build"]["args"] == ["DEVICE", "TORCH_INDEX_URL"]

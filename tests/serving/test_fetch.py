@@ -277,7 +277,7 @@ def test_credentials_that_nobody_named_are_not_read(
 
 
 def test_compose_says_whether_credentials_were_named() -> None:
-    compose = yaml.safe_load((Path(__file__).parents[2] / "docker" / "compose.yaml").read_text())
+    compose = yaml.safe_load((Path(__file__).parents[2] / "compose.yaml").read_text())
     assert compose["services"]["fetch"]["environment"]["MODEL_CREDENTIALS"] == (
         "${MODEL_CREDENTIALS:-}"
     )

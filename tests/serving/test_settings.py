@@ -98,7 +98,7 @@ def test_one_address_alone_cannot_fill_a_queue() -> None:
 
 
 def test_composes_nginx_has_room_for_the_largest_bodies_of_all_connections() -> None:
-    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
     settings = ServeSettings(STORE, RUN_DIR)
     limit = int(compose["services"]["nginx"]["mem_limit"].removesuffix("m")) << 20
     assert limit > settings.max_connections * settings.max_body_bytes * 1.1
@@ -137,7 +137,7 @@ def test_every_setting_is_an_option_with_the_settings_own_default() -> None:
     options = vars(serve._parser().parse_args([]))
     defaults = ServeSettings(STORE, RUN_DIR)
     names = {field.name for field in fields(ServeSettings)} - {"store", "run_dir"}
-    assert set(options) == {*names, "store", "run_dir", "archives"}
+    assert set(options) == {*names, "store", "run_dir", "archives", "wait_for_archive"}
     assert {name: options[name] for name in names} == {n: getattr(defaults, n) for n in names}
 
 
@@ -225,3 +225,13 @@ def test_the_documents_name_only_options_that_there_are(page: str) -> None:
     of_other_verbs = {"file", "url", "help"}
     assert named - of_other_verbs <= options
     assert len(named) > 1
+
+
+def test_run_dir_is_the_environments_where_none_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("DOCSORT_RUN_DIR", "/run/docsort")
+    assert default_run_dir(1337) == Path("/run/docsort")
+    monkeypatch.setenv("DOCSORT_RUN_DIR", "")
+    assert default_run_dir(1337) == tmp_path / "docsort-1337"
