@@ -143,8 +143,9 @@ def refuse_leaks(audit: Audit, max_leak_share: float) -> None:
             raise DataError(
                 f"{len(rows)} of {documents} test documents ({len(rows) / documents:.1%}) {what}, "
                 f"so figures on them would flatter: rows {named}{', …' if len(rows) > 10 else ''}. "
-                f"data.max_leak_share={max_leak_share} is accepted. {remedy} data.test out to have "
-                "a test split made without leaks, or raise data.max_leak_share."
+                f"data.max_leak_share={max_leak_share} is accepted. {remedy} data.test (or "
+                "data.split_column) out to have a test split made without leaks, or raise "
+                "data.max_leak_share."
             )
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from docsort.core.errors import DataError
 from docsort.data.naming import named
 from docsort.data.rows import BATCH_ROWS, TEXT_AND_LABEL, Rows, rows_from
-from docsort.data.settings import SPLIT_WORDS
+from docsort.data.settings import SPLIT_WORDS, SPLITS
 
 
 def read_folder(folder: Path, separator: str | None = None) -> Rows:
@@ -60,7 +60,9 @@ def _refuse_splits(folder: Path, labels: list[Path]) -> None:
         and any(stat.S_ISDIR(_mode(inner)) for inner in _visible(path, Counter()))
     }
     if len(splits) == len(labels) > 0 or ("train" in splits and len(splits) > 1):
-        given = " ".join(f"data.{split}={_shown(path)}" for split, path in splits.items())
+        given = " ".join(
+            f"data.{split}={_shown(splits[split])}" for split in SPLITS if split in splits
+        )
         raise DataError(
             f"{_shown(folder)} has folders that are splits, not labels: "
             f"{named(path.name for path in splits.values())} hold folders of their own. Give the "

@@ -7,7 +7,7 @@ import numpy as np
 from docsort.data.audit import Audit
 from docsort.data.naming import MOST, counted_names, named
 from docsort.report.advice import Advice
-from docsort.report.audit_lines import MUCH_UNKNOWN
+from docsort.report.audit_lines import MUCH_UNKNOWN, alike_told
 
 FEW_DOCUMENTS = 20
 MUCH_RARER = 20
@@ -94,10 +94,12 @@ def _copies(audit: Audit) -> Advice | None:
 
 
 def _rows_left_out(audit: Audit) -> Advice | None:
-    if not audit.dropped:
+    # what data.train_per_label leaves out is meant to be
+    bad = {why: count for why, count in audit.dropped.items() if "data.train_per_label" not in why}
+    if not bad:
         return None
     return Advice(
-        f"{sum(audit.dropped.values()):,} rows were left out: {counted_names(audit.dropped)}.",
+        f"{sum(bad.values()):,} rows were left out: {counted_names(bad)}.",
         "Mend the file if they should count; data.bad_rows=refuse and data.rare_labels=refuse stop "
         "there.",
     )
@@ -106,7 +108,7 @@ def _rows_left_out(audit: Audit) -> Advice | None:
 def _alike_labels(audit: Audit) -> Advice | None:
     if not audit.alike_labels:
         return None
-    told = "; ".join(" = ".join(ascii(n) for n in names) for names in audit.alike_labels[:MOST])
+    told = "; ".join(alike_told(names) for names in audit.alike_labels[:MOST])
     return Advice(
         f"{sum(map(len, audit.alike_labels))} labels differ from another one only in case, white "
         f"space, invisible characters or Unicode form: {told}.",

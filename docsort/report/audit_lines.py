@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from docsort.data.audit import Audit
 from docsort.data.documents import Found
-from docsort.data.naming import counted_names, named, shortened
+from docsort.data.naming import CHARACTERS, MOST, counted_names, named, shortened
 
 Line = tuple[str, str, str]
 MAX_ROWS = 5
@@ -45,7 +45,7 @@ def _label_lines(audit: Audit) -> Iterator[Line]:
         f"commonest {shortened(commonest)} ({totals[commonest]:,}), "
         f"rarest {shortened(rarest)} ({totals[rarest]:,})",
     )
-    alike = ", ".join(" = ".join(map(ascii, names[:MAX_ROWS])) for names in audit.alike_labels)
+    alike = ", ".join(alike_told(names) for names in audit.alike_labels[:MAX_ROWS])
     yield (
         "labels that look alike",
         f"{sum(map(len, audit.alike_labels))}",
@@ -53,6 +53,12 @@ def _label_lines(audit: Audit) -> Iterator[Line]:
     )
     missing = audit.missing_labels
     yield "labels that may mean a missing one", f"{len(missing)}", named(missing)
+
+
+def alike_told(names: tuple[str, ...]) -> str:
+    """Labels that look alike, in ASCII: else nobody could tell them apart."""
+    more = " = …" if len(names) > MOST else ""
+    return " = ".join(ascii(name[:CHARACTERS]) for name in names[:MOST]) + more
 
 
 def _copy_lines(audit: Audit) -> Iterator[Line]:

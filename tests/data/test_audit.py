@@ -89,6 +89,15 @@ def test_groups_that_cross_a_given_test_stop_the_run(write: Write) -> None:
         refuse_leaks(found, 0.01)
 
 
+def test_labels_that_look_alike_are_told_in_ascii(write: Write) -> None:
+    labels = ["café", "cafe\u0301", "nan"] * 10
+    found = audit(corpus_of(train=write("t.csv", csv_of(labels))), 1000)
+    lines = {what: (count, where) for what, count, where in audit_lines(found)}
+    alike = lines["labels that look alike"]
+    assert alike == ("2", r"'cafe\u0301' = 'caf\xe9': merge those that mean one label")
+    assert lines["labels that may mean a missing one"] == ("1", "'nan'")
+
+
 def test_our_own_splits_have_no_leaks_to_look_for(write: Write) -> None:
     found = audit(corpus_of(train=write("t.csv", csv_of(LABELS))), max_rows=1000)
     assert found.copies.leaks == {}
