@@ -57,7 +57,7 @@ def test_stray_files_are_told_in_the_corpus(docs: Path, write: Write) -> None:
         write(f"docs/{'cats' if n % 2 else 'dogs'}/{n}.txt", distinct_text(n))
     write("docs/README.txt", "no document")
     corpus = load_corpus(DataSettings(source="folder", name="docs", train=str(docs)), seed=1)
-    assert any("a file beside the folders of the labels" in note for note in corpus.notes)
+    assert corpus.ledger[0].skipped == {"a file beside the folders of the labels": 1}
 
 
 def test_no_documents(tmp_path: Path, write: Write) -> None:
