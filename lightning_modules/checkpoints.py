@@ -10,6 +10,7 @@ import torch
 
 from docsort.core.bundle import Bundle, Manifest, assemble, manifest_from
 from docsort.core.classifier import DocumentClassifier
+from docsort.core.disk import check_readable
 from docsort.core.errors import BundleError, ModelError
 from docsort.core.scorer import Scorer
 from docsort.core.tokens import DocumentTokenizer
@@ -47,9 +48,12 @@ def read_weights(path: Path, setting: str = "checkpoint") -> dict[str, Any]:
     ``setting``: what named it, for the error.
     """
     try:
+        check_readable(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise BundleError(f"{setting}={path}: there is no such file") from error
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise BundleError(f"{setting}={path} cannot be read: {error.strerror}") from error
     except Exception as error:  # whatever torch's unpickler meets in a file of another kind
         raise BundleError(f"{setting}={path} cannot be read; it is cut or no checkpoint") from error
     if not isinstance(content, dict) or "docsort" not in content:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,7 +60,8 @@ def whole_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
                 yield stream
             put_in_place(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise
 
 
@@ -79,7 +80,8 @@ def whole_path(path: Path) -> Iterator[Path]:
             partial.chmod(mode)
             put_in_place(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise
 
 
@@ -163,7 +165,7 @@ def environment_error(error: BaseException | None) -> StorageError | None:
             if error.filename is None and error.errno in _FULL:
                 return StorageError(f"{error.strerror}: make room on the disk that is written to")
             if error.filename is not None and error.errno in _NEXT_STEPS:
-                name = os.fsdecode(error.filename)
+                name = _named_by_user(Path(os.fsdecode(error.filename)))
                 step = _NEXT_STEPS[error.errno].format(user=os.geteuid())
                 return StorageError(f"{name}: {error.strerror}. {step}")
         if isinstance(error, RuntimeError) and _NO_HOME in str(error):
@@ -172,6 +174,12 @@ def environment_error(error: BaseException | None) -> StorageError | None:
             )
         error = error.__cause__
     return None
+
+
+def _named_by_user(path: Path) -> Path:
+    """The folder in the place of a temporary file in it, which the user has never heard of."""
+    is_temporary = path.name.startswith((".", "tmp")) and not os.path.lexists(path)
+    return path.parent if is_temporary else path
 
 
 def _sync(path: Path) -> None:
