@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from docsort.core.disk import check_readable
 from docsort.core.errors import DataError
 from docsort.core.hashing import file_sha256
 from docsort.data.delimited import BLANK_LINE, Delimited
@@ -148,6 +149,7 @@ def read_plain(
     kind = format_of(path)
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
+    check_readable(path)
     skipped: Counter[str] = Counter()
     with _own_words(path, kind):
         sha256 = file_sha256(path)

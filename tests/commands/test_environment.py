@@ -14,7 +14,8 @@ import pytest
 from docsort.commands import main
 from docsort.commands.streams import CLOSED_PIPE
 from docsort.core.disk import environment_error
-from docsort.core.errors import StorageError
+from docsort.core.errors import BundleError, StorageError
+from lightning_modules.checkpoints import read_weights
 from tests.commands.conftest import Docsort, Trained
 from tests.files import public_folder, without_permission
 
@@ -72,6 +73,37 @@ def test_bundle_that_may_not_be_read_names_the_file(
             status, _, err = docsort("classify", "--bundle", bundle, "the bank")
     assert status == 2
     assert f"{bundle / name}: Permission denied" in err
+
+
+def test_table_that_may_not_be_read_is_named(docsort: Docsort, tiny_bundle: Path) -> None:
+    with public_folder() as folder:
+        table, bundle = folder / "table.csv", folder / "bundle"
+        table.write_text("text,label\nthe bank,finance\n", encoding="utf-8")
+        subprocess.run(["cp", "-r", tiny_bundle, bundle], check=True)
+        (folder / "out").mkdir()
+        (folder / "out").chmod(0o777)
+        out = folder / "out" / "out.csv"
+        scored = ("score", "--bundle", bundle, "--input", table, "--output", out)
+        with without_permission(table):
+            status, _, err = docsort(*scored)
+    assert status == 2
+    assert f"{table}: Permission denied" in err
+
+
+def test_checkpoint_that_may_not_be_read_is_named() -> None:
+    with public_folder() as folder:
+        checkpoint = folder / "last.ckpt"
+        checkpoint.touch()
+        with (
+            without_permission(checkpoint),
+            pytest.raises(BundleError, match=f"resume={checkpoint} cannot be read: Permission"),
+        ):
+            read_weights(checkpoint, "resume")
+
+
+def test_temporary_file_is_not_named_but_its_folder(tmp_path: Path) -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".x.partial"))
+    assert str(environment_error(refused)).startswith(f"{tmp_path}: Permission denied")
 
 
 def test_run_folder_that_may_not_be_made_is_named(
