@@ -188,7 +188,6 @@ def test_clients_that_hang_up_cost_other_addresses_no_answer(crowded: Target) ->
     assert gone.neighbour.is_well, str(gone.neighbour)
     assert set(gone.half_closed) <= {200, 429}
     assert gone.half_closed[200] > 0
-    assert gone.half_closed[429] > 0  # they would have filled the queue
 
 
 def test_memory_does_not_grow_where_a_leaking_control_does(
