@@ -8,7 +8,7 @@ CONTAINER_FIXTURES = {"engine_program"}
 SERVER_FIXTURES = {"disks", "nginx", "open_wall", "server"}
 # A module that imports one of these starts TorchServe or Nginx in some of its tests.
 SERVER_NAMES = {"RunningServer", "find_nginx", "start_server"}
-TRAINING_FIXTURES = {"overrides", "run", "scripted", "trained"}
+TRAINING_FIXTURES = {"made", "overrides", "run", "scripted", "trained"}
 
 
 def kind_of(fixtures: Collection[str], names: Collection[str], is_browser: bool = False) -> str:
