@@ -19,7 +19,7 @@ from docsort.data.table_format import DELIMITERS, OTHER_DELIMITERS, TableFormat
 _FOLLOWING = 1_000
 _NAME_CHARACTERS, _NAME_WORDS = 40, 4
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?')
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r])"?\r?\n?')
 _WORDS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 
 

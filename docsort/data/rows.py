@@ -117,7 +117,7 @@ def rows_from(
     listed: bool = False,
     separator: str | None = None,
 ) -> Rows:
-    """Rows of a source that is no single file; their SHA-256 is over texts and labels.
+    """Rows of a source that is no single file; their SHA-256 is over all columns that are read.
 
     Args:
         source: what the user named it by.
@@ -127,12 +127,13 @@ def rows_from(
         separator: what stands between the labels in one cell.
     """
     schema = row_schema(columns, listed, separator)
+    ways = [name for name in schema.names if name not in ("row", "text", "label")]
     digest = hashlib.sha256()
     for table in conformed(read(), columns, schema, separator, source):
-        for text, label in zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True):
-            digest.update(f"{len(text)}:{text}{label!r}".encode())
-    others = [name for name in schema.names if name not in ("row", "text", "label")]
-    key = ("content", source, digest.hexdigest(), *others)
+        values = (table[name].to_pylist() for name in ("text", "label", *ways))
+        for text, label, *others in zip(*values, strict=True):
+            digest.update(f"{len(text)}:{text}{label!r}{others or ''}".encode())
+    key = ("content", source, digest.hexdigest(), *ways)
     dataset = stored(key, schema, conformed(read(), columns, schema, separator, source))
     notes = separator_notes(dataset, source, separator)
     return Rows(dataset, source, digest.hexdigest(), notes=notes)

@@ -52,6 +52,18 @@ def test_a_saved_data_set_of_label_lists(tmp_path: Path) -> None:
     assert rows.dataset["label"][:2] == [["x", "y"], []]
 
 
+def test_hub_groups_by_another_column_are_not_those_of_the_first(tmp_path: Path) -> None:
+    rows = {"text": ["a", "b"], "label": ["x", "y"], "author": ["ann", "bob"], "year": [1, 1]}
+    Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
+    read = {
+        column: open_sources(of_hub(tmp_path / "saved", test=None, group_column=column))["train"]
+        for column in ("author", "year")
+    }
+    groups = {column: rows.dataset["group"][:] for column, rows in read.items()}
+    assert groups == {"author": ["ann", "bob"], "year": ["1", "1"]}
+    assert read["author"].sha256 != read["year"].sha256
+
+
 def test_a_lone_saved_data_set_is_split(tmp_path: Path) -> None:
     rows = {"text": [distinct_text(n) for n in range(40)], "label": ["a", "b"] * 20}
     Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
