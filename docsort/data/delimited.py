@@ -25,7 +25,6 @@ TYPED_BACKSLASH = '"\\\\"'
 # csv.reader ends a record at a lone carriage return, which pandas leaves unquoted. In its place the
 # reader gets this noncharacter.
 _CARRIAGE_RETURN = "\ufdd0"
-_LINE_END = re.compile(r"\r?\n?\Z")
 
 
 class Record(NamedTuple):
@@ -130,7 +129,7 @@ def read_records(
                 yield Record(lines.restored(cells, raw), raw, number, line)
                 number += bool(cells)
                 line += len(lines.taken)
-                lines.begin_record()
+                lines.taken.clear()
         except csv.Error as error:
             where = f"{path}: record {number}, which begins in line {line},"
             raise DataError(f"{where} {_complaint(str(error), lines.taken, form)}") from None
@@ -156,14 +155,11 @@ class _Lines:
             refuse_bytes(self._path)
         if self._form.escape and "\\" in line:
             line = self._escapes.sub(_escaped, line)
-        if "\r" in line and (end := _LINE_END.search(line)) and "\r" in line[: end.start()]:
+        end = len(line) - (2 if line.endswith("\r\n") else 1 if line.endswith(("\n", "\r")) else 0)
+        if line.find("\r", 0, end) >= 0:
             self._has_marks = True
-            line = line[: end.start()].replace("\r", _CARRIAGE_RETURN) + end[0]
+            line = line[:end].replace("\r", _CARRIAGE_RETURN) + line[end:]
         return line
-
-    def begin_record(self) -> None:
-        self.taken.clear()
-        self._has_marks = False
 
     def restored(self, cells: list[str], raw: str) -> list[str]:
         """Cells with their carriage returns, and MySQL's null as an empty cell."""
@@ -171,6 +167,7 @@ class _Lines:
             cells = ["" if cell == r"\N" else cell for cell in cells]
         if not self._has_marks:
             return cells
+        self._has_marks = False
         quoted = raw.startswith('"') and self._form.quoting != "none"
         if _CARRIAGE_RETURN in raw or (len(cells) == 1 and not quoted):
             raise csv.Error("new-line character")

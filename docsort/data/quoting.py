@@ -93,7 +93,7 @@ class _Survey:
         self._token, self._escape = _token(file), _escape(file)
 
     def see(self, record: Record) -> None:
-        if self._escape and self._escape.search(record.raw):
+        if self._escape and "\\" in record.raw and self._escape.search(record.raw):
             self._has_escapes = True
         if '"' not in record.raw:
             self._has_bare_records = True
@@ -140,25 +140,34 @@ class _Survey:
                 continue
             for place, column in columns:
                 cell = record.cells[place]
-                if not (_WORD.fullmatch(cell) or _NUMBER.fullmatch(cell)):
+                if _WORD.fullmatch(cell) or _NUMBER.fullmatch(cell):
+                    continue
+                signs = self._signs(cell)
+                if not (column.bare and signs <= column.bare_signs):
                     column.bare = column.bare or record.number
-                    column.bare_signs |= self._signs(cell)
+                    column.bare_signs |= signs
                     if column.needless():
                         return
 
     def _signs(self, cell: str) -> frozenset[str]:
         """Why a program may quote a text. Excel quotes commas also where tabs delimit, Commons CSV
         a first character up to "#", several do spaces at the ends."""
-        signs = [
-            ("delimiter", self._file.delimiter in cell),
-            ("line", "\n" in cell),
-            ("return", "\r" in cell),
-            ("mark", '"' in cell),
-            ("comma", "," in cell),
-            ("edge", cell != cell.strip()),
-            ("start", cell[0] <= "#"),
-        ]
-        return frozenset(sign for sign, holds in signs if holds)
+        signs = set()
+        if self._file.delimiter in cell:
+            signs.add("delimiter")
+        if "\n" in cell:
+            signs.add("line")
+        if "\r" in cell:
+            signs.add("return")
+        if '"' in cell:
+            signs.add("mark")
+        if "," in cell:
+            signs.add("comma")
+        if cell[0].isspace() or cell[-1].isspace():
+            signs.add("edge")
+        if cell[0] <= "#":
+            signs.add("start")
+        return frozenset(signs)
 
     def _is_table_by_line(self) -> bool:
         """Whether it is one when each line is a record, and all of them end alike."""

@@ -101,7 +101,7 @@ def test_line_feed_at_a_block_edge_is_kept(tmp_path: Path) -> None:
 _TEXT = st.text(st.sampled_from("ab ,;\t|\"\\\n\r'é雪#\x0b\x85\u2028"), max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     content=st.text(st.sampled_from('ab,"\n\r\\ '), max_size=40),
     delimiter=st.sampled_from(",b"),
@@ -123,7 +123,7 @@ def test_any_file_is_read_as_strict_csv_does_or_refused(content: str, delimiter:
         assert got == rows
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.tuples(_TEXT, _TEXT, st.integers()), min_size=1, max_size=8),
     delimiter=st.sampled_from(",;\t|"),
