@@ -69,13 +69,25 @@ def main(argv: list[str]) -> int:
 def _reading(
     arguments: argparse.Namespace, trained: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], TableFormat]:
-    """The columns of documents and the format: as given, else as the bundle was trained on."""
+    """The columns of documents and the format: as given, else as the bundle was trained on.
+
+    Prints what the bundle decides otherwise than by default.
+    """
     given = {key: getattr(arguments, key) for key in ("delimiter", "quoting", "escape", "header")}
-    known = {key: trained[key] for key in given if key in trained}
-    known |= {key: value for key, value in given.items() if value is not None}
+    known = {key: trained[key] for key, value in given.items() if value is None and key in trained}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    form = TableFormat(**known, **chosen, as_options=True)
     columns = arguments.text_column or trained.get("text_column", "text")
-    columns = columns if isinstance(columns, list) else [columns]
-    return tuple(map(str, columns)), TableFormat(**known, as_options=True)
+    columns = tuple(map(str, columns if isinstance(columns, list) else [columns]))
+    told = []
+    if not arguments.text_column and columns != ("text",):
+        told += [f"{form.text_column_setting} {column}" for column in columns]
+    if format_of(Path(arguments.input)) in DELIMITERS:
+        usual = vars(TableFormat())
+        told += [form.setting(key, value) for key, value in known.items() if value != usual[key]]
+    if told:
+        print(f"as the bundle was trained: {' '.join(told)}")
+    return columns, form
 
 
 def _parser() -> argparse.ArgumentParser:

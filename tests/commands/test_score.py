@@ -391,8 +391,9 @@ def test_score_reads_what_training_reads(
     status, out, err = docsort(*arguments, *options)
     assert status == 0, err
     assert read == texts
-    assert f"({len(texts)} rows" in out
-    assert ("blank lines, 1" in out) == (name == "in.jsonl")
+    assert f" {len(texts)} rows in and out)" in out
+    assert ("1 no rows (blank line)" in out) == (name == "in.jsonl")
+    assert "as the bundle was trained" not in out
     if "text;id" in content and "sep" not in content:
         assert "in.csv is read with a semicolon as its delimiter." in out
 
@@ -404,7 +405,9 @@ def test_score_reads_as_the_bundle_was_trained_unless_told(
     source = tmp_path / "in.tsv"
     source.write_text(f'body\ttext\n"{TEXTS[0]}\tx\n', encoding="utf-8")
     arguments = ("score", "--bundle", bundle, "--input", source, "--output")
-    assert docsort(*arguments, tmp_path / "1.csv")[0] == 0
+    status, out, err = docsort(*arguments, tmp_path / "1.csv")
+    assert status == 0, err
+    assert "as the bundle was trained: --text-column body --quoting none\n" in out
     assert pd.read_csv(tmp_path / "1.csv")["body"].tolist() == [f'"{TEXTS[0]}']
     status, _, err = docsort(*arguments, tmp_path / "2.csv", "--quoting", "auto")
     assert status == 2
