@@ -3,13 +3,15 @@
 import json
 import os
 import ssl
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
 from docsort.serving.keys import add_key, remove_key
-from tests.docker.conftest import ROOT, SERVICES, Stack
+from tests.docker.conftest import READY_WITHIN_S, ROOT, SERVICES, Stack
 from tests.serving.conftest import make_certificate
 
 pytestmark = pytest.mark.timeout(1800)  # the first build fetches torch
@@ -81,6 +83,34 @@ def test_memory_and_processes_are_bounded(
 def test_the_model_has_no_network(stack: Stack) -> None:
     assert stack.engine.sh("model", "ls /sys/class/net").stdout.split() == ["lo"]
     assert stack.engine.inspect("model")["HostConfig"]["NetworkMode"] == "none"
+
+
+def test_models_are_listed_with_no_option(stack: Stack) -> None:
+    listed = stack.engine.sh("model", "docsort models list --json")
+    assert listed.returncode == 0, listed.stderr
+    assert [(one["name"], one["version"]) for one in json.loads(listed.stdout)] == [("tiny", "1.0")]
+
+
+def test_model_with_an_empty_store_waits_and_names_the_command(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """In a folder of another user, which the container may only read."""
+    for place in (tmp_path, *tmp_path.parents):
+        if place.is_relative_to("/tmp"):
+            place.chmod(place.stat().st_mode | 0o011)
+    store = tmp_path / "store"
+    store.mkdir(mode=0o755)
+    options = ["--network", "none", "-v", f"{store}:/store:ro"]
+    container = stack.engine.do("run", "-d", *options, "docsort-model").split()[-1]
+    try:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while "docsort archive --bundle DIR" not in stack.engine.do("logs", container):
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        running = stack.engine.do("inspect", "-f", "{{.State.Running}}", container)
+        assert running.strip() == "true"
+    finally:
+        stack.engine.do("rm", "-f", container)
 
 
 def test_only_1337_is_published(stack: Stack) -> None:
