@@ -12,6 +12,7 @@ from tests.support.skips import reason_counts
         (["tmp_path"], ["Path"], "unit"),
         (["tmp_path", "trained"], ["Path"], "training"),
         (["tmp_path", "server"], ["Path"], "server"),
+        (["tmp_path", "open_wall"], ["Path"], "server"),
         (["tmp_path"], ["start_server"], "server"),
         (["tmp_path", "server", "trained"], [], "server"),
         (["engine_program", "server"], [], "container"),

@@ -176,7 +176,7 @@ def read_bundle(path: str | Path) -> Bundle:
             f"{folder} is not a bundle: it has no {MANIFEST}; a bundle is the folder that "
             "`docsort train` names on its last lines"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{folder / MANIFEST} cannot be read as JSON: {error}") from error
     try:
         files = _check_schema(folder, content)

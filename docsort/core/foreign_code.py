@@ -34,7 +34,7 @@ def refuse_code(folder: Path, error: type[DocsortError], next_step: str) -> None
     for file in sorted(file for file in files if file.match(CONFIGURATIONS)):
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as reason:
+        except (ValueError, RecursionError) as reason:
             raise error(f"{file} is not JSON; copy the folder again") from reason
         if key := code_key(content):
             raise error(f"{file} asks to run Python code ({key}); {next_step}")
@@ -46,13 +46,14 @@ def code_key(content: Any) -> str | None:
 
 
 def _code_keys(content: Any) -> Iterator[str]:
-    if isinstance(content, dict):
-        yield from (key for key in _CODE_KEYS if content.get(key))
-        for value in content.values():
-            yield from _code_keys(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _code_keys(value)
+    pending = [content]  # not by recursion, which a hostile file could nest too deeply for
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield from (key for key in _CODE_KEYS if value.get(key))
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
 
 
 def is_from_transformers(instance: object) -> bool:

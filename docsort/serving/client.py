@@ -11,6 +11,7 @@ import httpx
 
 from docsort.core.errors import ConfigError, RequestError, ServingError
 from docsort.core.rest import MAX_DOCUMENTS
+from docsort.serving.mar import NAME, NAME_RULE
 from docsort.serving.proxies import NamedProxy, certificates, proxy_for, without_credentials
 
 # Well under the endpoint's default limit of 1 MiB; one larger document goes alone.
@@ -40,7 +41,11 @@ def classify_at(
             "the API key holds a space, a line break or another character that no key has; give "
             "it as `docsort keys add` printed it"
         )
-    endpoint = _endpoint(url, "/".join(["predictions", model, *([version] if version else [])]))
+    names = [model, *([version] if version else [])]
+    for option, name in zip(("--model", "--version"), names, strict=False):
+        if not NAME.match(name):
+            raise ConfigError(f"{option} {ascii(name)} is not accepted; it must be {NAME_RULE}")
+    endpoint = _endpoint(url, "/".join(["predictions", *names]))
     answers: list[dict[str, Any]] = []
     with _client(endpoint, api_key) as client:
         for part in _parts(texts):
@@ -72,7 +77,8 @@ def _endpoint(url: str, path: str) -> _Endpoint:
     """Raises ConfigError where ``url``, or a proxy, is no address."""
     try:
         given = httpx.URL(url)
-    except httpx.InvalidURL:
+        given.host.encode("idna")  # as the look-up of its address will
+    except (httpx.InvalidURL, UnicodeError):
         given = httpx.URL("")
     if given.scheme not in ("http", "https") or not given.host or given.query or given.fragment:
         raise ConfigError(
@@ -85,9 +91,14 @@ def _endpoint(url: str, path: str) -> _Endpoint:
 
 
 def _client(endpoint: _Endpoint, api_key: str | None) -> httpx.Client:
+    headers = {}
+    if api_key and endpoint.auth:  # the URL's password takes the header Authorization
+        headers = {"X-Api-Key": api_key}
+    elif api_key:
+        headers = {"Authorization": f"Bearer {api_key}"}
     return httpx.Client(
         timeout=_TIMEOUT_S,
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        headers=headers,
         auth=endpoint.auth,
         verify=certificates() if endpoint.url.scheme == "https" else False,
         proxy=endpoint.proxy.proxy if endpoint.proxy else None,

@@ -193,7 +193,7 @@ def _json_in(file: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
         content = json.loads(archive.read(name))
     except (*_DAMAGES, OSError) as error:  # a wrong place in the file is an OSError
         raise _damaged(file, error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{file}: {name} is not JSON; build the archive again") from error
     if not isinstance(content, dict):
         raise ArchiveError(f"{file}: {name} is not a JSON object; build the archive again")
@@ -238,7 +238,7 @@ def _bundle_of(file: Path, archive: zipfile.ZipFile) -> Manifest:
 def _refuse_code(file: Path, archive: zipfile.ZipFile) -> None:
     for name in archive.namelist():
         path = PurePosixPath(name)
-        is_configuration = path.parts[0] == "bundle" and path.match(CONFIGURATIONS)
+        is_configuration = path.parts[:1] == ("bundle",) and path.match(CONFIGURATIONS)
         if is_configuration and (key := code_key(_json_in(file, archive, name))):
             raise ArchiveError(f"{file}: {name} asks to run Python code ({key}); {NO_CODE}")
 

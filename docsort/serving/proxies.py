@@ -92,7 +92,8 @@ def _named(variable: str, value: str, host: str) -> NamedProxy:
     instead = f"correct it, unset it, or add {host} to NO_PROXY"
     try:
         url = httpx.URL(value if "://" in value else f"http://{value}")
-    except httpx.InvalidURL:
+        url.host.encode("idna")  # as the look-up of its address will
+    except (httpx.InvalidURL, UnicodeError):
         raise ConfigError(f"{shown} is not the address of a proxy; {instead}") from None
     if url.scheme not in _SCHEMES or not url.host:
         raise ConfigError(

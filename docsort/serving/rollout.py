@@ -272,14 +272,14 @@ class Rollout:
         """
         with self._changing:
             self.file.check()
-            self._serving()
+            watch = self._serving()
             find_model(self._wanted, name).without(version)
             if (name, version) in self._retiring:
                 raise ServingError(f"{name} {version} is retiring already")
             self._retiring.add((name, version))
-            self._tell(self._serving())
-            self._run_dir.unloaded(name, version).unlink(missing_ok=True)
+            self._tell(watch)
         try:
+            self._run_dir.unloaded(name, version).unlink(missing_ok=True)
             with hidden(self._run_dir, f"{name}/{version}"):
                 self._drain(name, version)
                 with self._loading, self._changing:
@@ -289,8 +289,8 @@ class Rollout:
         finally:
             with self._changing:
                 self._retiring.discard((name, version))
-                if self._watch:
-                    self._tell(self._watch)
+                if last := self._watch:
+                    self._tell(last)
         return f"{name} {version} is retired; its archive stays in the store"
 
     def _changed_answers(self, watch: Watch, name: str, version: str, force: bool) -> str:

@@ -256,7 +256,8 @@ def _are_networks(proxies: str) -> bool:
         networks = [ipaddress.ip_network(part.strip()) for part in proxies.split(",") if proxies]
     except ValueError:
         return False
-    return all(network.prefixlen for network in networks)
+    # Nginx knows no scope, as in fe80::1%eth0
+    return all(network.prefixlen for network in networks) and "%" not in proxies
 
 
 def _is_address(host: str) -> bool:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,12 +64,34 @@ def test_nobody_there() -> None:
         "http://user:s3cret@127.0.0.1:x",
         "http://user:s3/cret@127.0.0.1",
         "user:s3cret@127.0.0.1",
+        "http://user:s3cret@a..b",
+        f"http://{'a' * 64}.example",
     ],
 )
 def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigError, match="--url") as refused:
         classify_at(url, "tiny", ["a"])
     assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "a?b", "a/b", "a\n", "a\udc80", ""])
+def test_name_that_no_model_has_is_refused_before_a_request(name: str) -> None:
+    with pytest.raises(ConfigError, match="^--model .* is not accepted"):
+        classify_at("http://127.0.0.1:1", name, ["a"])
+    if name:  # without one, the default version is asked
+        with pytest.raises(ConfigError, match="^--version .* is not accepted"):
+            classify_at("http://127.0.0.1:1", "tiny", ["a"], name)
+
+
+def test_api_key_is_sent_beside_a_password_of_the_url() -> None:
+    asked: list[str] = []
+    with answering(asked=asked) as port, pytest.raises(ServingError):
+        classify_at(f"http://user:s3cret@127.0.0.1:{port}", "tiny", ["a"], api_key="k3y")
+    with answering(asked=asked) as port, pytest.raises(ServingError):
+        classify_at(f"http://127.0.0.1:{port}", "tiny", ["a"], api_key="k3y")
+    assert "Authorization: Basic" in asked[0]
+    assert "X-Api-Key: k3y" in asked[0]
+    assert "Authorization: Bearer k3y" in asked[1]
 
 
 def test_password_of_the_url_is_sent_and_never_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -122,10 +145,21 @@ def test_something_else_answers() -> None:
 
 
 @contextmanager
-def answering(tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a server that takes one connection and knows no POST."""
-    handler = http.server.BaseHTTPRequestHandler
-    with http.server.HTTPServer(("127.0.0.1", 0), handler) as other:
+def answering(
+    tls: ssl.SSLContext | None = None, asked: list[str] | None = None
+) -> Iterator[int]:
+    """The port of a server that takes one connection and knows no POST.
+
+    ``asked`` is given the request's headers.
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def send_error(self, *given: Any, **more: Any) -> None:
+            if asked is not None:
+                asked.append(str(self.headers))
+            super().send_error(*given, **more)
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as other:
         if tls:
             other.socket = tls.wrap_socket(other.socket, server_side=True)
         thread = threading.Thread(target=other.handle_request)

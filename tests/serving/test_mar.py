@@ -245,6 +245,13 @@ def test_a_file_that_the_directory_at_the_end_does_not_tell(archive_copy: Path, 
         check_content(archive_copy)
 
 
+def test_entry_without_a_path_and_json_nested_too_deeply(archive_copy: Path) -> None:
+    read_archive(rewrite(archive_copy, {".": b""}))
+    rewrite(archive_copy, {"bundle/encoder/config.json": b"[" * 100_000})
+    with pytest.raises(ArchiveError, match="config.json is not JSON"):
+        read_archive(archive_copy)
+
+
 @pytest.mark.parametrize("name", ["encoder/config.json", "tokenizer/tokenizer_config.json"])
 def test_archive_whose_bundle_asks_for_code_is_refused(archive_copy: Path, name: str) -> None:
     with zipfile.ZipFile(archive_copy) as archive:

@@ -65,6 +65,7 @@ def test_variable_of_the_scheme_and_lower_case_come_first(monkeypatch: pytest.Mo
         ("http://user:s3cret@a:b:c", "HTTP_PROXY=http://a:b:c is not the address of a proxy"),
         ("ftp://user:s3cret@proxy", "HTTP_PROXY=ftp://proxy is not accepted"),
         ("http://", "HTTP_PROXY=http:// is not accepted"),
+        ("http://user:s3cret@a..b", "HTTP_PROXY=http://a..b is not the address of a proxy"),
     ],
 )
 def test_proxy_that_cannot_be_used_is_told_by_its_variable(

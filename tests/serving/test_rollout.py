@@ -146,6 +146,16 @@ def test_a_retiring_version_is_listed_as_such_and_not_ready(
     assert versions_of(ready) == ["1.0", "2.0"]
 
 
+def test_a_retirement_that_fails_at_once_can_be_tried_again(scene: Scene) -> None:
+    scene.rollout.canary("tiny", "2.0", 0)
+    unloaded = RunDir(scene.store.parent / "run", lock=-1).unloaded("tiny", "2.0")
+    unloaded.mkdir()  # a file that cannot be removed
+    for _ in range(2):
+        with pytest.raises(OSError, match="directory|permitted"):
+            scene.rollout.retire("tiny", "2.0")
+        assert [version["state"] for version in scene.rollout.list()] == ["ready", "loading"]
+
+
 def versions_of(ready: Path) -> list[str]:
     versions: list[str] = json.loads(ready.read_text())["models"]["tiny"]["versions"]
     return versions

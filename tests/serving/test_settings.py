@@ -57,6 +57,7 @@ STORE, RUN_DIR = Path("store"), Path("/tmp/run")
         ("trusted_proxies", "proxy.example"),
         ("trusted_proxies", "10.0.0.0/8,"),
         ("trusted_proxies", "unix:"),
+        ("trusted_proxies", "fe80::1%eth0"),
         ("trusted_proxies", "0.0.0.0/0"),
         ("trusted_proxies", "::/0"),
         ("response_timeout_s", 0),
