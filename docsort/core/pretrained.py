@@ -60,10 +60,7 @@ def load_pretrained(
     Raises:
         ModelError: not there, not readable, with another SHA-256, or in need of its own code.
     """
-    folder = locate(pretrained, trust_remote_code)
-    for file in folder.iterdir():
-        if file.is_file():
-            check_readable(file)
+    folder = _readable_folder(pretrained, trust_remote_code)
     found = weights_sha256(folder)
     if sha256 is not None and found != sha256:
         raise ModelError(
@@ -111,10 +108,7 @@ def load_pretrained(
 
 def load_tokenizer(pretrained: str, trust_remote_code: bool = False) -> DocumentTokenizer:
     """Only the tokenizer. Raises ModelError, as ``load_pretrained``."""
-    folder = locate(pretrained, trust_remote_code)
-    for file in folder.iterdir():
-        if file.is_file():
-            check_readable(file)
+    folder = _readable_folder(pretrained, trust_remote_code)
     if not trust_remote_code:
         refuse_code(folder, ModelError, TRUST)
     return DocumentTokenizer.load(folder, trust_remote_code)
@@ -181,6 +175,15 @@ def _set_attention_dropout(config: PretrainedConfig, value: float) -> None:
             f"model.attention_dropout={value}: a {config.model_type} encoder has no such setting; "
             "accepted here: 0"
         )
+
+
+def _readable_folder(pretrained: str, with_code: bool) -> Path:
+    """As ``locate``. Raises PermissionError where this user may not read a file in it."""
+    folder = locate(pretrained, with_code)
+    for file in folder.iterdir():
+        if file.is_file():
+            check_readable(file)
+    return folder
 
 
 def _package_folder(pretrained: str) -> Path:

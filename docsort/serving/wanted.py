@@ -66,11 +66,16 @@ class WantedFile:
     def own(self) -> None:
         """Hold it until this process ends, and clear what a killed holder was registering.
 
+        A read-only store has no holder: any number of servers may serve it, and a read-only
+        folder cannot be locked over NFS.
+
         Raises ServingError while another holds it.
         """
         if self._lock is not None:
             return
         self._check_place()
+        if self.is_read_only:
+            return
         try:
             lock = os.open(self._store, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:

@@ -145,9 +145,7 @@ def test_something_else_answers() -> None:
 
 
 @contextmanager
-def answering(
-    tls: ssl.SSLContext | None = None, asked: list[str] | None = None
-) -> Iterator[int]:
+def answering(tls: ssl.SSLContext | None = None, asked: list[str] | None = None) -> Iterator[int]:
     """The port of a server that takes one connection and knows no POST.
 
     ``asked`` is given the request's headers.

@@ -106,6 +106,18 @@ def test_one_supervisor_writes_it(tmp_path: Path) -> None:
     second.close()
 
 
+def test_read_only_store_has_no_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = WantedFile(tmp_path)
+    holder.own()
+    other = WantedFile(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    other.own()
+    monkeypatch.undo()
+    with pytest.raises(ServingError, match="another docsort serves"):
+        other.own()
+    holder.close()
+
+
 def test_nothing_is_written_where_the_store_was_moved(tmp_path: Path) -> None:
     store, moved = tmp_path / "store", tmp_path / "moved"
     store.mkdir()
