@@ -44,7 +44,7 @@ def classify_at(
     names = [model, *([version] if version else [])]
     for option, name in zip(("--model", "--version"), names, strict=False):
         if not NAME.match(name):
-            raise ConfigError(f"{option} {ascii(name)} is not accepted; it must be {NAME_RULE}")
+            raise ConfigError(f"{option} {name!a} is not accepted; it must be {NAME_RULE}")
     endpoint = _endpoint(url, "/".join(["predictions", *names]))
     answers: list[dict[str, Any]] = []
     with _client(endpoint, api_key) as client:

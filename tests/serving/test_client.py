@@ -76,10 +76,10 @@ def test_what_is_no_address_is_refused_without_its_password(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "a?b", "a/b", "a\n", "a\udc80", ""])
 def test_name_that_no_model_has_is_refused_before_a_request(name: str) -> None:
-    with pytest.raises(ConfigError, match="^--model .* is not accepted"):
+    with pytest.raises(ConfigError, match=r"^--model .* is not accepted"):
         classify_at("http://127.0.0.1:1", name, ["a"])
     if name:  # without one, the default version is asked
-        with pytest.raises(ConfigError, match="^--version .* is not accepted"):
+        with pytest.raises(ConfigError, match=r"^--version .* is not accepted"):
             classify_at("http://127.0.0.1:1", "tiny", ["a"], name)
 
 

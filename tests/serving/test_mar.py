@@ -248,7 +248,7 @@ def test_a_file_that_the_directory_at_the_end_does_not_tell(archive_copy: Path, 
 def test_entry_without_a_path_and_json_nested_too_deeply(archive_copy: Path) -> None:
     read_archive(rewrite(archive_copy, {".": b""}))
     rewrite(archive_copy, {"bundle/encoder/config.json": b"[" * 100_000})
-    with pytest.raises(ArchiveError, match="config.json is not JSON"):
+    with pytest.raises(ArchiveError, match=r"config\.json is not JSON"):
         read_archive(archive_copy)
 
 

@@ -151,7 +151,7 @@ def test_a_retirement_that_fails_at_once_can_be_tried_again(scene: Scene) -> Non
     unloaded = RunDir(scene.store.parent / "run", lock=-1).unloaded("tiny", "2.0")
     unloaded.mkdir()  # a file that cannot be removed
     for _ in range(2):
-        with pytest.raises(OSError, match="directory|permitted"):
+        with pytest.raises(OSError, match=r"directory|permitted"):
             scene.rollout.retire("tiny", "2.0")
         assert [version["state"] for version in scene.rollout.list()] == ["ready", "loading"]
 

@@ -7,7 +7,7 @@ import pytest
 CONTAINER_FIXTURES = {"engine_program"}
 SERVER_FIXTURES = {"disks", "nginx", "open_wall", "server"}
 # A module that imports one of these starts TorchServe or Nginx in some of its tests.
-SERVER_NAMES = {"RunningServer", "find_nginx", "start_server"}
+SERVER_NAMES = {"RunningServer", "find_nginx", "prepare", "start_server"}
 TRAINING_FIXTURES = {"made", "overrides", "run", "scripted", "trained"}
 
 
