@@ -13,7 +13,7 @@ def test_every_key_is_told_of(docsort: Docsort, verb: str) -> None:
     assert status == 0
     assert re.search(r"^  data +csv, folder, hub, library_docs, newsgroups$", out, re.MULTILINE)
     assert re.search(
-        r"^  text_column: text +# the column that holds the document; several", out, re.M
+        r"^  text_column: text +# the column that holds the document\. Several", out, re.M
     )
     _, _, keys = out.partition("keys as they are set now")
     settings = [line for line in keys.splitlines() if re.match(r" *\w+: \S", line)]
