@@ -19,7 +19,7 @@ FLAGS = """
 --disable-background-networking --disable-component-update --disable-sync --disable-dev-shm-usage
 --ignore-certificate-errors --remote-debugging-pipe
 """.split()  # noqa: SIM905
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 class Page:

@@ -31,7 +31,7 @@ from tests.conftest import GOLDEN_TEXTS
 from tests.serving.rollout_scene import FakeApi, FakeFront, Scene
 from tests.serving.wall_scene import HeldTorchServe, Open, Wall
 
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 300
 MAX_BODY_BYTES = 65536
 PLAIN = {"Content-Type": "text/plain"}
 # over what the server takes from clients, and over that much again
@@ -196,7 +196,7 @@ def open_wall(tmp_path: Path) -> Iterator[Open]:
         write_config(chosen, run_dir, "t0ken")
         nginx = start_nginx(find_nginx(), run_dir)
         ended.append(nginx)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         pid = run_dir.nginx / "nginx.pid"
         while not (pid.exists() and pid.read_text()):  # written once it listens; -t leaves it empty
             nginx.check()

@@ -47,7 +47,7 @@ def nginx(settings: ServeSettings, run_dir: RunDir) -> Iterator[Child]:
 
 
 def wait_until_alive(settings: ServeSettings) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         try:
             assert httpx.get(settings.url + "/livez").status_code == 200

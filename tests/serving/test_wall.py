@@ -146,7 +146,7 @@ def test_connections_of_one_address_are_bounded(open_wall: Open) -> None:
     slow = [socket.create_connection(("127.0.0.1", wall.settings.port)) for _ in range(2)]
     for connection in slow:
         connection.sendall(waiting)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while wall.ask().status_code != 429:  # until Nginx has read both
         assert time.monotonic() < deadline
     # another address is not concerned
@@ -310,7 +310,7 @@ def test_requests_are_logged_where_one_is_told(open_wall: Open, tmp_path: Path) 
     wall = open_wall(access_log=tmp_path / "elsewhere.log")
     httpx.get(wall.url + "/livez")
     assert not wall.run_dir.access_log.exists()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (tmp_path / "elsewhere.log").read_text().endswith("\n"):
         assert time.monotonic() < deadline
     assert json.loads((tmp_path / "elsewhere.log").read_text())["path"] == "/livez"
@@ -322,7 +322,7 @@ def test_the_log_is_opened_anew_on_usr1(open_wall: Open) -> None:
     wall.log(1)
     wall.run_dir.access_log.rename(wall.run_dir.nginx / "access.log.1")
     os.kill(int((wall.run_dir.nginx / "nginx.pid").read_text()), signal.SIGUSR1)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not wall.run_dir.access_log.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -40,7 +40,7 @@ class Wall:
 
     def log(self, num: int) -> list[dict[str, Any]]:
         """The last lines of the access log, once there are as many; written after the answer."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             lines = self.run_dir.access_log.read_text().splitlines()
             if len(lines) >= num:
@@ -78,7 +78,7 @@ class HeldTorchServe:
 
     def wait_for(self, num: int) -> None:
         """Return once so many requests are held."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while len(self.held) < num:
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -6,8 +6,8 @@ import pytest
 
 CONTAINER_FIXTURES = {"engine_program"}
 SERVER_FIXTURES = {"disks", "nginx", "open_wall", "server"}
-# A module that imports one of these starts TorchServe or Nginx in some of its tests.
-SERVER_NAMES = {"RunningServer", "find_nginx", "prepare", "start_server"}
+# A module that imports one of these builds archives, or starts TorchServe or Nginx.
+SERVER_NAMES = {"RunningServer", "build_archive", "find_nginx", "prepare", "start_server"}
 TRAINING_FIXTURES = {"made", "overrides", "run", "scripted", "trained"}
 
 

@@ -19,7 +19,7 @@ PAIR = """
 import os, pathlib, sys, time
 folder, other = map(pathlib.Path, sys.argv[1:])
 (folder / "threads").write_text(os.environ["OMP_NUM_THREADS"])
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 240
 while not (other / "threads").exists():
     assert time.monotonic() < deadline
     time.sleep(0.01)
