@@ -19,12 +19,12 @@ AUTO = "auto"
 CHECKPOINTS = "checkpoints"
 # Settings that say where things are, how long to train, or what is shown; everything else decides
 # about the steps already made. What the files hold is compared by hash.
+_LENGTH = ("trainer.max_epochs", "trainer.max_steps", "patience", "refit_up_to")
 _FREE = frozenset(
     {
+        *_LENGTH,
         "resume",
-        "patience",
         "checkpoint_minutes",
-        "refit_up_to",
         "model.trust_remote_code",
         "logger.kind",
         "logger.uri",
@@ -37,8 +37,6 @@ _FREE = frozenset(
         "model.pretrained",
         "model.sha256",
         "model.license",
-        "trainer.max_epochs",
-        "trainer.max_steps",
         "trainer.log_every_n_steps",
     }
 )
@@ -99,22 +97,45 @@ def what_differs(before: Manifest, now: Manifest) -> str | None:
     for what in ("labels", "task", "window", "overlap", "max_windows", "pooling"):
         if getattr(before, what) != getattr(now, what):
             return f"its {what} are not this run's"
-    then, today = before.provenance, now.provenance
+    return inputs_differ(before.provenance, now.provenance)
+
+
+def inputs_differ(then: Mapping[str, Any], today: Mapping[str, Any]) -> str | None:
+    """Which settings, data or weights of a run's provenance are others today; None: none."""
     if changed := _changed(then.get("config", {}), today.get("config", {})):
         return "it was trained with " + ", ".join(changed)
-    for name, hashes in (("data", _data_hashes), ("pretrained weights", _weights_hash)):
-        if hashes(then) != hashes(today):
-            return f"it was trained on other {name} (SHA-256)"
+    if files := _other_files(then.get("data", {}), today.get("data", {})):
+        return f"it was trained on other data (SHA-256); look at {', '.join(files)}"
+    if _weights_hash(then) != _weights_hash(today):
+        return (
+            "it was trained on other pretrained weights (SHA-256); look at model.pretrained="
+            f"{today.get('config', {}).get('model', {}).get('pretrained')}"
+        )
     return None
 
 
-def _data_hashes(provenance: Mapping[str, Any]) -> list[str]:
-    return sorted(provenance.get("data", {}).values())
+def _other_files(then: Mapping[str, str], today: Mapping[str, str]) -> list[str]:
+    """The files of today whose content is new, or else those of before that are left out."""
+    if sorted(then.values()) == sorted(today.values()):
+        return []
+    news = [name for name, sha256 in today.items() if sha256 not in then.values()]
+    gone = [name for name, sha256 in then.items() if sha256 not in today.values()]
+    return [
+        "data.{}={}".format(*name.split(":", 1)) if ":" in name else name
+        for name in news or gone or sorted(today)
+    ]
 
 
 def _weights_hash(provenance: Mapping[str, Any]) -> str | None:
     base: Mapping[str, str] = provenance.get("base_model", {})
     return base.get("weights_sha256")
+
+
+def length_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """``key=value (now value)`` of each setting of a run's length that is another one now."""
+    old, new = dict(flat_settings(before)), dict(flat_settings(now))
+    changed = [name for name in _LENGTH if old.get(name) != new.get(name)]
+    return ", ".join(f"{name}={old.get(name)} (now {new.get(name)})" for name in changed)
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -44,7 +45,7 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     def call(config: DictConfig) -> Any:
         try:
             # by this command line Lightning starts further processes: it must be this job's alone
-            sys.argv = [docsort.__main__.__file__, verb, *job_overrides()]
+            sys.argv = [docsort.__main__.__file__, verb, *options, *job_overrides()]
             resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
             check_keys(verb, resolved)  # type: ignore[arg-type]
             with sole_run(output_dir()):
@@ -63,6 +64,7 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     argv = with_quoted_paths(argv)
     given, sys.argv = sys.argv, [f"docsort {verb}", *argv]
+    options = config_options()
     try:
         if asked := HELP & set(argv):
             print(verb_help(verb, [each for each in argv if each not in asked]))
@@ -75,6 +77,23 @@ def run_verb(verb: str, argv: list[str], task: Callable[[dict[str, Any]], Any]) 
     finally:
         sys.argv = given
     return 0
+
+
+def verb_given() -> str:
+    """The verb of the command line that Hydra works on."""
+    return sys.argv[0].removeprefix("docsort ")
+
+
+def config_options() -> list[str]:
+    """The options by which that command line names configuration files, the folder absolute."""
+    given = get_args_parser().parse_args(sys.argv[1:])
+    folder = given.config_dir and os.path.abspath(given.config_dir)
+    options = {
+        "--config-dir": folder,
+        "--config-path": given.config_path,
+        "--config-name": given.config_name,
+    }
+    return [f"{name}={value}" for name, value in options.items() if value is not None]
 
 
 def output_dir() -> Path:

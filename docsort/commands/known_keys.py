@@ -11,13 +11,20 @@ from docsort.commands.verb_help import CONFIG_MODULE
 from docsort.core.errors import ConfigError
 from docsort.core.full_names import flat_settings
 
+# groups whose options set keys of others
+_PLACELESS = {"hydra", "sweep", "experiment"}
+
 
 def check_keys(verb: str, config: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a key outside the groups that conf/ doesn't name for this verb.
+    """Raise ConfigError for a key outside the groups that conf/ doesn't name, or one left out.
 
     Those in a group are looked at where its settings are made (hydra_verbs.settings_of).
     """
     known = _known(verb)
+    if missing := sorted(known - _PLACELESS - config.keys()):
+        raise ConfigError(
+            f"~{missing[0]} leaves out a setting that docsort {verb} reads; give it another value"
+        )
     for key in config:
         if key not in known:
             like = _like(key, {name: config[name] for name in known & config.keys()})
@@ -31,7 +38,8 @@ def _known(verb: str) -> set[str]:
     file = resources.files(CONFIG_MODULE) / f"{verb}.yaml"
     keys: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(file.read_text("utf-8")))  # type: ignore[assignment]
     choices = [default for default in keys.pop("defaults") if isinstance(default, Mapping)]
-    return set(keys).union(*choices)
+    names = set(keys).union(*choices)
+    return {name for name in names if not name.startswith("override ")}
 
 
 def _like(key: str, config: Mapping[str, Any]) -> list[str]:

@@ -4,16 +4,19 @@ So a run that is killed takes no other with it, its threads and memory are its o
 further processes are started as for any run. What runs where stands in docsort/sweeps/places.py.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from docsort.commands.overrides import quoted
+from docsort.commands.hydra_verbs import config_options, verb_given
+from docsort.commands.overrides import as_typed, quoted
 from docsort.commands.sweep import (
     GO_ON,
     is_begun,
@@ -23,9 +26,17 @@ from docsort.commands.sweep import (
     tell_of,
     without_go_on,
 )
+from docsort.core.errors import ConfigError
 from docsort.sweeps.jobs import Job
 from docsort.sweeps.places import Done, Joblib, OneByOne, Place, RayCluster
 from docsort.sweeps.shares import Demand
+
+if TYPE_CHECKING:
+    from docsort.commands.sweep_inputs import SweepInputs
+
+# the default of hydra.sweep.subdir
+NUMBERED = "${hydra.job.num}"
+_OF_THE_SWEEP = re.compile(r"[+~]*hydra[./](sweep|sweeper|launcher|mode|run)\b")
 
 
 class ProcessLauncher(Launcher):
@@ -34,8 +45,15 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self._config = config
+        self._config, self._loader = config, hydra_context.config_loader
         self._folder = Path(config.hydra.sweep.dir).absolute()
+        self._inputs: SweepInputs | None = None
+        subdir = OmegaConf.to_container(config.hydra.sweep).get("subdir")  # type: ignore[union-attr]
+        if subdir != NUMBERED:
+            raise ConfigError(
+                f"hydra.sweep.subdir={subdir} is not accepted: a sweep's runs are in folders named "
+                "by their numbers. Leave it out; hydra.sweep.dir is the folder above them"
+            )
 
     def place(self, demand: Demand) -> Place:
         """Where the jobs run. Raises ConfigError when it can't hold them."""
@@ -55,8 +73,12 @@ class ProcessLauncher(Launcher):
             returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
             asked = without_go_on(overrides)
             job = self.job(number, asked)
-            if not is_finished(job.folder, asked):
-                begun = is_begun(job.folder)
+            # evaluations are made again: they record no inputs to compare
+            finished = is_finished(job.folder, asked) and verb_given() == "train"
+            begun = is_begun(job.folder)
+            if finished or begun:
+                self.check_same(number, asked)
+            if not finished:
                 to_run.append(self.job(number, [*asked, GO_ON]) if begun else job)
         common = set.intersection(*map(set, job_overrides)) if len(job_overrides) > 1 else set()
 
@@ -83,8 +105,25 @@ class ProcessLauncher(Launcher):
         folder = self._folder / str(number)
         into = f"hydra.run.dir={quoted(str(folder))}"
         # -P: a folder named docsort where the user stands must not shadow ours
-        python = (sys.executable, "-P", "-m", "docsort", self._config.hydra.job.name)
-        return Job(number, (*python, *overrides, into), folder, Path.cwd(), environment or {})
+        python = (sys.executable, "-P", "-m", "docsort", verb_given(), *config_options())
+        own = (*overrides, *self._hydra_overrides(), into)
+        return Job(number, (*python, *own), folder, Path.cwd(), environment or {})
+
+    def check_same(self, number: int, overrides: Sequence[str]) -> None:
+        """Raise ConfigError where a run of before had other data, weights or settings."""
+        # imported here: only a sweep that goes on reads data itself
+        from docsort.commands.sweep_inputs import SweepInputs
+
+        self._inputs = self._inputs or SweepInputs()
+        config = self._loader.load_sweep_config(self._config, list(overrides))
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        resolved = OmegaConf.to_container(own, resolve=True)
+        self._inputs.check_same(self._folder / str(number), resolved)  # type: ignore[arg-type]
+
+    def _hydra_overrides(self) -> list[str]:
+        """Those of Hydra's own settings that are a run's, and not the sweep's."""
+        given = as_typed(self._config.hydra.overrides.hydra)
+        return [each for each in given if not _OF_THE_SWEEP.match(each)]
 
 
 class OneByOneLauncher(ProcessLauncher):

@@ -19,6 +19,7 @@ CHECKPOINTS = "checkpoints"
 
 # written last: a run whose folder has it is finished
 METRICS = "metrics.json"
+PROVENANCE = "provenance.json"
 BUNDLE = "bundle"
 REPORT = "report.html"
 PREDICTIONS = "predictions.parquet"

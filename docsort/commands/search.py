@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from docsort.commands.hydra_verbs import settings_of
 from docsort.commands.launchers import ProcessLauncher
+from docsort.commands.overrides import setting_of
 from docsort.commands.run_folder import CHECKPOINTS
 from docsort.commands.sweep import (
     SCORE,
@@ -52,6 +53,8 @@ class Search:
         """Run what is left and conclude. Raises ConfigError when no trial has a score."""
         # a killed sweep leaves those of the trials that it interrupted
         self._remove_checkpoints([trial.number for trial in self._study.ended()])
+        for trial in self._study.ended():
+            self._launcher.check_same(trial.number, self._overrides(trial.params))
         self._launcher.run_all(self._jobs(), self._done)
         runs = tuple(map(self._run_of, self._study.ended()))
         conclude(self._folder, Sweep(title, runs, self._study.importance()))
@@ -65,9 +68,12 @@ class Search:
             yield self._job(trial)
 
     def _job(self, trial: Trial) -> Job:
-        chosen = [f"{name}={value}" for name, value in trial.params.items()]
-        overrides = [*self._fixed.values(), *chosen]
-        return self._launcher.job(trial.number, overrides, self._study.address(trial).environment())
+        address = self._study.address(trial)
+        overrides = self._overrides(trial.params)
+        return self._launcher.job(trial.number, overrides, address.environment())
+
+    def _overrides(self, chosen: Mapping[str, Any]) -> list[str]:
+        return [*self._fixed.values(), *(f"{name}={value}" for name, value in chosen.items())]
 
     def _done(self, job: Job, status: int) -> None:
         """Tell the study. Only the best run so far keeps its checkpoints: they fill disks."""
@@ -98,7 +104,7 @@ class Search:
         return SweepRun(
             number=trial.number,
             state="interrupted" if interrupted(trial) else _STATES[trial.state],
-            parameters={name: str(value) for name, value in trial.params.items()},
+            parameters={setting_of(name): str(value) for name, value in trial.params.items()},
             score=trial.value if trial.state == TrialState.COMPLETE else None,
             validations=tuple(score for _, score in sorted(trial.intermediate_values.items())),
             note=note,

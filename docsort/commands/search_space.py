@@ -33,10 +33,9 @@ def search_space(
     """
     given = parser.parse_overrides([f"{name}={value}" for name, value in params.items()])
     given += parser.parse_overrides(list(arguments))
-    last = {each.get_key_element(): each for each in given}
-    searched = {
-        name: _distribution(each) for name, each in last.items() if each.is_sweep_override()
-    }
+    # of key=, +key=, ++key= and ~key the last one counts
+    last = {each.get_key_element().lstrip("+~"): each for each in given}
+    searched = [name for name, each in last.items() if each.is_sweep_override()]
     if not searched:
         raise ConfigError(f"the sweep has nothing to search; give a setting as {ACCEPTED}")
     for name in set(searched) & set(REPEATS):
@@ -45,7 +44,8 @@ def search_space(
             f"one, or leave sweep=optuna out and run the list with -m"
         )
     fixed = {name: str(each.input_line) for name, each in last.items() if name not in searched}
-    return searched, fixed
+    space = {last[name].get_key_element(): _distribution(last[name]) for name in searched}
+    return space, fixed
 
 
 def probes(space: Mapping[str, "BaseDistribution"], fixed: Mapping[str, str]) -> list[list[str]]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from docsort.commands.overrides import as_typed
+from docsort.commands.overrides import as_typed, setting_of
 from docsort.commands.run_folder import CHECKPOINTS
 from docsort.commands.show import rows_table
+from docsort.core.disk import write_whole
 from docsort.core.errors import ConfigError
 from docsort.report.sweep_page import write_sweep_page
 from docsort.report.sweep_results import Sweep, SweepRun, short
@@ -78,7 +79,7 @@ def read_run(folder: Path, overrides: Iterable[str]) -> SweepRun:
     return SweepRun(
         number=int(folder.name),
         state="failed" if score is None else "complete",
-        parameters=dict(each.partition("=")[::2] for each in without_go_on(overrides)),
+        parameters={setting_of(each): each.partition("=")[2] for each in without_go_on(overrides)},
         score=score,
         **shown_figures(figures),
     )
@@ -107,7 +108,7 @@ def tell_of(number: int, outcome: str, settings: Sequence[str]) -> None:
 
 
 def conclude(folder: Path, sweep: Sweep) -> None:
-    """Print the table, write the page, and point ``best`` at the best run."""
+    """Print the table, write the page, and name the best run."""
     if not sweep.runs:
         return
     rows_table([_row(run, sweep.varied()) for run in sweep.runs])
@@ -116,11 +117,10 @@ def conclude(folder: Path, sweep: Sweep) -> None:
     write_sweep_page(folder / PAGE, sweep)
     best = sweep.best()
     if best:
-        _point(folder / BEST, str(best.number))
         # looked at once the choice has been made
         for name, spread in sweep.chosen_test().items():
             print(f"{name} of the chosen: {spread}")
-        print(f"best    {folder / BEST} -> {best.number}")
+        print(f"best    {_name_best(folder, best.number)}")
     print(f"sweep   {folder / PAGE}")
 
 
@@ -143,8 +143,22 @@ def _group_rows(sweep: Sweep) -> list[dict[str, object]]:
     ]
 
 
-def _point(link: Path, target: str) -> None:
-    temporary = link.with_name(f".{link.name}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    os.replace(temporary, link)
+def _name_best(folder: Path, number: int) -> str:
+    """Name the best run in the sweep's folder, and say where: by a link, or else in a file.
+
+    The file is for file systems without symbolic links, and for a folder with something else of
+    the link's name.
+    """
+    link, text = folder / BEST, folder / f"{BEST}.txt"
+    temporary = folder / f".{BEST}"
+    try:
+        if link.exists() and not link.is_symlink():
+            raise FileExistsError
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(str(number))
+        os.replace(temporary, link)
+    except OSError:
+        write_whole(text, f"{number}\n")
+        return f"run {number}, as {text} says"
+    text.unlink(missing_ok=True)
+    return f"{link} -> {number}"

@@ -9,11 +9,13 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from docsort.commands.hydra_verbs import verb_given
 from docsort.commands.launchers import ProcessLauncher
 from docsort.commands.run_folder import sole_command
 from docsort.commands.search_space import probes, search_space
@@ -28,14 +30,26 @@ _PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*(?=@)|([?&]password=)[^&]*")
 class ListSweeper(BasicSweeper):
     """Hydra's own sweeper of lists, its runs told of at the end, the failed ones too."""
 
+    @staticmethod
+    def split_arguments(
+        overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        """Every run's overrides. Of key=, +key= and ++key= the last one counts, as in one run."""
+        last = {each.get_key_element().lstrip("+"): each for each in overrides}
+        deleted = [str(each.input_line) for each in last.values() if each.is_delete()]
+        others = [each for each in last.values() if not each.is_delete()]
+        batches = BasicSweeper.split_arguments(others, max_batch_size)
+        return [[[*run, *deleted] for run in batch] for batch in batches]
+
     def sweep(self, arguments: list[str]) -> None:
         """Run all combinations. Raises DocsortError, at the end, when some have failed."""
         assert self.config is not None
+        _check_launcher(self.launcher)
         folder = Path(self.config.hydra.sweep.dir).absolute()
         with sole_sweep(folder):
             returns = super().sweep(arguments)
             # the other verbs' runs have no score to compare
-            if self.config.hydra.job.name == "train":
+            if verb_given() == "train":
                 given = [each.overrides or () for batch in returns for each in batch]
                 runs = read_runs(folder, given)
                 conclude(folder, Sweep(self.config.data.name, runs, {}))
@@ -67,8 +81,7 @@ class OptunaSweeper(Sweeper):
         """
         assert self.config is not None
         assert self.hydra_context is not None
-        if not isinstance(self._launcher, ProcessLauncher):
-            raise ConfigError("sweep=optuna runs with hydra/launcher=one_by_one, joblib or ray")
+        _check_launcher(self._launcher)
         search = _search_type()
         # the group that chose this sweeper is no setting of a run
         chosen_by = [each for each in arguments if each.startswith("sweep=")]
@@ -82,6 +95,11 @@ class OptunaSweeper(Sweeper):
             print(f"sweep   {folder}; killed half-way, it goes on with the same command and")
             print(f"        hydra.sweep.dir={folder}")
             search(self._launcher, folder, self._settings, space, fixed).run(self.config.data.name)
+
+
+def _check_launcher(launcher: object) -> None:
+    if not isinstance(launcher, ProcessLauncher):
+        raise ConfigError("a sweep runs with hydra/launcher=one_by_one, joblib or ray")
 
 
 def _without_password(config: DictConfig) -> DictConfig:

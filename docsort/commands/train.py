@@ -19,6 +19,7 @@ from docsort.commands.refit_choice import corpus_to_refit
 from docsort.commands.run_folder import (
     BUNDLE,
     CHECKPOINTS,
+    PROVENANCE,
     finished_metrics,
     last_lines,
     refuse_evaluation,
@@ -38,7 +39,7 @@ from lightning_modules.fit import Fitted, TrainingRun
 from lightning_modules.loggers import LoggerSettings
 from lightning_modules.processes import is_first_process
 from lightning_modules.refit import remove_refit
-from lightning_modules.resume import AUTO, checkpoint_to_resume, what_differs
+from lightning_modules.resume import AUTO, checkpoint_to_resume, length_differs, what_differs
 from lightning_modules.run_settings import RunSettings
 from lightning_modules.settings import ModelSettings
 from lightning_modules.snapshots import LAST
@@ -66,6 +67,7 @@ def _train(config: Mapping[str, Any], folder: Path) -> float:
     refuse_evaluation(folder)
     if config["resume"] == AUTO and (finished := finished_metrics(folder)):
         _check_same(folder, RunInputs.read(config, data_settings, model_settings).manifest)
+        _refuse_longer(folder, config)
         remove_refit(folder / CHECKPOINTS)
         print(f"finished before\n{last_lines(folder)}")
         return finished[MACRO_F1]
@@ -87,7 +89,7 @@ def _train(config: Mapping[str, Any], folder: Path) -> float:
     look = None
     if run.is_first_process:
         keep_job_files(config)
-        write_json(folder / "provenance.json", inputs.manifest.provenance)
+        write_json(folder / PROVENANCE, inputs.manifest.provenance)
         look = FirstLook.at(inputs, folder, console)
 
     module = inputs.module()
@@ -166,6 +168,18 @@ def _check_same(folder: Path, manifest: Manifest) -> None:
     if why := what_differs(read_bundle(folder / BUNDLE).manifest, manifest):
         raise ConfigError(
             f"hydra.run.dir={folder} holds a finished run, and {why}; name another folder"
+        )
+
+
+def _refuse_longer(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a finished run is asked for with another length."""
+    before = read_bundle(folder / BUNDLE).manifest.provenance["config"]
+    if changed := length_differs(before, config):
+        raise ConfigError(
+            f"hydra.run.dir={folder} holds a finished run with {changed}, and nothing more is "
+            "trained; begin a new run in another folder NEW. It goes on from this one's end where "
+            f"{folder / CHECKPOINTS / LAST} is copied to NEW/{CHECKPOINTS}/{LAST} first, with "
+            f"hydra.run.dir=NEW resume={AUTO}"
         )
 
 

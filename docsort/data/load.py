@@ -21,7 +21,7 @@ from docsort.data.naming import counted_names
 from docsort.data.partition import partition
 from docsort.data.rows import Rows
 from docsort.data.settings import SPLITS, DataSettings
-from docsort.data.sources import open_sources
+from docsort.data.sources import open_sources, source_hashes
 from docsort.data.splits import few_per_label
 from docsort.data.tables import read_table
 
@@ -73,7 +73,7 @@ def load_corpus(
         labels=labels,
         task=task,
         name=settings.name,
-        sources={f"{name}:{rows.source}": rows.sha256 for name, rows in sources.items()},
+        sources=source_hashes(sources),
         ledger=accounts(sources, dropped, sizes),
         dropped=dict(dropped),
         notes=tuple(notes),

@@ -3,7 +3,7 @@
 Knows nothing of cleaning or splitting; a split that the source does not have is simply not there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,11 @@ from docsort.data.tables import read_table
 def open_sources(settings: DataSettings) -> dict[str, Rows]:
     """Split name → its rows; "train" is always there. Raises DataError."""
     return OPENERS[settings.source](settings)
+
+
+def source_hashes(sources: Mapping[str, Rows]) -> dict[str, str]:
+    """ "split:file" → the SHA-256 of its content."""
+    return {f"{split}:{rows.source}": rows.sha256 for split, rows in sources.items()}
 
 
 def _given(settings: DataSettings) -> dict[str, str]:

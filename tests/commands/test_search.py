@@ -1,5 +1,6 @@
 """A search from its command line to its page; small scripts stand in for the training runs."""
 
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -129,6 +130,8 @@ def test_a_databases_password_is_not_written(docsort: Docsort, tmp_path: Path, u
         ("seed=1,2", "luckiest seed"),
         ("hydra.sweeper.n_trials=none", "n_trials=none"),
         ("hydra.sweeper.no_such_key=1", "no_such_key"),
+        ("++seed=1,2", "luckiest seed"),
+        ("hydra.sweep.subdir=mine", r"hydra\.sweep\.subdir=mine is not accepted"),
         ("hydra/launcher=basic", "one_by_one, joblib or ray"),
         ("model=bert_base", "first 3 trials of the sweep have all failed.*out of memory"),
     ],
@@ -140,6 +143,18 @@ def test_refused_with_a_clear_error(
     assert status == 2
     assert "Traceback" not in err
     assert re.search(said, err), err
+
+
+@pytest.mark.usefixtures("scripted")
+def test_search_over_other_inputs_is_refused(docsort: Docsort, tmp_path: Path) -> None:
+    sweep = [*SEARCH, f"hydra.sweep.dir={tmp_path}"]
+    docsort(*sweep, "hydra.sweeper.n_trials=1")
+    provenance = {"config": {"seed": 7, "trainer": {}}, "data": {}}
+    (tmp_path / "0" / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+    status, out, err = docsort(*sweep, "hydra.sweeper.n_trials=2")
+    assert status == 2
+    assert re.search("holds run 0 of this sweep, and it was trained with .*seed=7", err), err
+    assert "run 1" not in out
 
 
 def test_two_sweeps_in_one_folder(docsort: Docsort, tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ def test_the_command_line_wins() -> None:
     assert fixed == {"a": "a=0.5", "c": "c=3", "d": "d='1, 2'"}
 
 
+@pytest.mark.parametrize("prefix", ["", "+", "++", "~"])
+def test_prefixed_setting_wins_over_what_is_searched_by_default(prefix: str) -> None:
+    given = f"{prefix}a=0.5"
+    space, fixed = search_space({"a": "interval(0, 1)", "b": "interval(0, 1)"}, [given], PARSER)
+    assert space.keys() == {"b"}
+    assert fixed == {"a": given}
+
+
+def test_searched_setting_keeps_its_prefix() -> None:
+    """Hydra wants it in every run."""
+    space, _ = search_space({"b": "interval(0, 1)"}, ["+a=x,y", "++b=1,2"], PARSER)
+    assert space.keys() == {"+a", "++b"}
+
+
 def test_probes_try_every_category() -> None:
     space, fixed = search_space({}, ["a=interval(1, 2)", "b=x,y,z", "c=3"], PARSER)
     assert probes(space, fixed) == [
@@ -58,6 +72,8 @@ def test_probes_try_every_category() -> None:
         (["a=1"], "nothing to search"),
         (["data.fold=0,1,2", "data.num_folds=3"], "data.fold.*the luckiest data.fold would win"),
         (["seed=range(1, 4)"], "seed.*luckiest"),
+        (["+seed=1,2"], "seed.*luckiest"),
+        (["++data.fold=0,1", "a=1,2"], "data.fold.*luckiest"),
         (["a=interval(2, 1)"], r"a=interval\(2, 1\) can't be searched"),
         (["a=tag(log, interval(0, 1))"], "can't be searched"),
     ],

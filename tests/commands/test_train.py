@@ -273,6 +273,24 @@ def test_a_finished_run_asked_for_again(
     assert (trained.run / "logs" / "metrics.csv").read_bytes() == before
 
 
+def test_a_finished_run_is_not_trained_longer(
+    docsort: Docsort, trained: Trained, overrides: list[str]
+) -> None:
+    status, _, err = docsort(
+        *("train", *trained.data, *overrides, "refit_up_to=1000", "trainer.max_epochs=9"),
+        *("resume=auto", f"hydra.run.dir={trained.run}"),
+    )
+    assert status == 2
+    assert "trainer.max_epochs=6 (now 9), and nothing more is trained" in err
+
+
+@pytest.mark.parametrize("left_out", ["seed", "logger"])
+def test_a_setting_that_is_left_out(docsort: Docsort, tmp_path: Path, left_out: str) -> None:
+    status, _, err = docsort("train", f"~{left_out}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert status == 2
+    assert f"~{left_out} leaves out a setting that docsort train reads" in err
+
+
 def test_a_finished_runs_checkpoint_is_not_replaced(
     docsort: Docsort, trained: Trained, overrides: list[str], tmp_path: Path
 ) -> None:
