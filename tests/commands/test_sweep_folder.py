@@ -15,10 +15,10 @@ import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from docsort.commands import plugins
 from docsort.commands.hydra_verbs import config_options
 from docsort.commands.sweep import conclude, read_run
 from docsort.commands.sweep_inputs import SweepInputs
-from docsort.commands.sweepers import ListSweeper
 from docsort.core.errors import ConfigError
 from docsort.report.sweep_results import Sweep, SweepRun
 from tests.commands.conftest import Docsort, Trained, toy_rows, write_csv
@@ -91,6 +91,9 @@ def test_sweep_that_goes_on_over_another_table_is_refused(
 
 @pytest.mark.parametrize("prefix", ["", "+", "++"])
 def test_prefixed_repetitions_are_repetitions(prefix: str) -> None:
+    plugins.register()  # before the sweepers are imported, see there
+    from docsort.commands.sweepers import ListSweeper
+
     parsed = OverridesParser.create().parse_overrides(["seed=7", f"{prefix}seed=1,2", "~a.b"])
     (batch,) = ListSweeper.split_arguments(parsed, None)
     assert batch == [[f"{prefix}seed={seed}", "~a.b"] for seed in (1, 2)]
