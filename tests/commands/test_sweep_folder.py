@@ -77,7 +77,8 @@ def test_sweep_that_goes_on_over_another_table_is_refused(
     table = Path(shutil.copy(trained.train, tmp_path / "train.csv"))
     given = ["data=csv", f"data.train={table}", f"data.test={trained.test}", "data.name=toy"]
     given += [*overrides[:-1], "refit_up_to=1000", "seed=1"]
-    (finished / ".hydra" / "overrides.yaml").write_text(yaml.dump(given), encoding="utf-8")
+    recorded = [each.replace("1e-2", "0.01") for each in given]  # as Hydra's sweeper writes it
+    (finished / ".hydra" / "overrides.yaml").write_text(yaml.dump(recorded), encoding="utf-8")
     sweep = ["train", "-m", *given, f"hydra.sweep.dir={finished.parent}"]
     status, out, err = docsort(*sweep)
     assert status == 0, err
