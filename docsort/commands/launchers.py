@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from docsort.commands.hydra_verbs import config_options, verb_given
@@ -115,7 +115,11 @@ class ProcessLauncher(Launcher):
         from docsort.commands.sweep_inputs import SweepInputs
 
         self._inputs = self._inputs or SweepInputs()
-        config = self._loader.load_sweep_config(self._config, list(overrides))
+        config = self._loader.load_configuration(
+            self._config.hydra.job.config_name,
+            [*self._hydra_overrides(), *overrides],
+            RunMode.RUN,
+        )
         own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         resolved = OmegaConf.to_container(own, resolve=True)
         self._inputs.check_same(self._folder / str(number), resolved)  # type: ignore[arg-type]
