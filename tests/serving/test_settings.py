@@ -218,7 +218,10 @@ def test_a_worker_a_gpu(
     assert ServeSettings(STORE, RUN_DIR).workers == (gpus or 4)
 
 
-@pytest.mark.parametrize("page", ["serving.md", "threat-model.md"])
+PAGES = ["serving.md", "security.md", "threat-model.md", "limits.md", "logs-and-metrics.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_documents_name_only_options_that_there_are(page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", text))
