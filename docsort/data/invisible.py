@@ -3,6 +3,7 @@
 One pattern decides whether a text or a label is empty, and whether two labels look alike.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,3 +32,9 @@ def without_invisible(names: list[str]) -> list[str]:
     column = pa.array(names, pa.string())
     seen: list[str] = pc.replace_substring_regex(column, _INVISIBLE, "").to_pylist()
     return seen
+
+
+@lru_cache(1_000)
+def is_invisible(name: str) -> bool:
+    """Whether a name has nothing that can be seen."""
+    return without_invisible([name]) == [""]

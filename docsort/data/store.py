@@ -22,7 +22,7 @@ from docsort.core.disk import write_whole
 from docsort.core.errors import DataError
 
 # Part of every key: raise it when the meaning of stored rows changes.
-FORMAT = "2"
+FORMAT = "3"
 
 
 def stored(

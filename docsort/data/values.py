@@ -7,7 +7,7 @@ values as "true" and "false". What can't be one text or label is refused by row,
 import ast
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from docsort.core.errors import DataError
+from docsort.data.invisible import is_invisible
 from docsort.data.json_rows import is_json
 from docsort.data.naming import shortened
 
@@ -87,7 +88,7 @@ class Cells:
         return [
             self._split(listed, row, separator)
             if isinstance(listed, str)
-            else self._distinct(listed, row)
+            else self._of_list(listed, row)
             for row, listed in enumerate(self._listed())
         ]
 
@@ -162,13 +163,13 @@ class Cells:
 
     def _split(self, cell: str, row: int, separator: str | None) -> list[str] | None:
         self._refuse_written_list(cell.strip(), row, separator)
-        if not cell.strip():
-            return None
-        labels = cell.split(separator) if separator is not None else [cell]
-        return sorted({label.strip() for label in labels} - {""})
+        parts = cell.split(separator) if separator is not None else [cell]
+        labels = _distinct(parts)
+        is_missing = not cell.strip() or (len(parts) == 1 and not labels)
+        return None if is_missing else labels
 
-    def _distinct(self, items: list[str], row: int) -> list[str] | None:
-        labels = sorted({item.strip() for item in items} - {""})
+    def _of_list(self, items: list[str], row: int) -> list[str] | None:
+        labels = _distinct(items)
         for label in labels:
             self._refuse_written_list(label, row)
         return None if items and not labels else labels
@@ -209,6 +210,11 @@ def _of_flags(
     return sorted(name for name, flag in zip(names, flags, strict=True) if flag)
 
 
+def _distinct(labels: Iterable[str]) -> list[str]:
+    """Labels trimmed and sorted, each once, without those that can't be seen."""
+    return sorted({label.strip() for label in labels if not is_invisible(label)})
+
+
 def separator_between(labels: Sequence[str], preferred: str | None) -> str:
     """What can be written between the labels of one cell, so that the cell can be split again.
 
@@ -230,7 +236,7 @@ def joined(labels: Sequence[str], separator: str) -> str | None:
 
     No labels are a separator alone: an empty cell says that they are missing.
     """
-    if not all(label.strip() and _is_apart(label, separator) for label in labels):
+    if any(is_invisible(label) or not _is_apart(label, separator) for label in labels):
         return None
     cell = separator.join(labels) or separator
     return cell + separator if _is_written_list(cell, separator) else cell

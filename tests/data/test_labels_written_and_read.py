@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from docsort.core.errors import DataError
 from docsort.data.row_writers import row_writer
 from docsort.data.rows import Columns
+from docsort.data.table_format import TableFormat
 from docsort.data.tables import read_table
 from docsort.data.values import joined, separator_between
 
@@ -24,7 +25,9 @@ def read_back(kind: str, documents: list[list[str] | None], separator: str) -> l
         labels = pa.array(documents, pa.list_(pa.string()))
         with row_writer(path, separator)(path) as write:
             write(pa.table({"text": ["t"] * len(documents), "predicted": labels}))
-        rows = read_table(path, Columns(("text",), ("predicted",)), separator)
+        # what is written may have a second reading, which "auto" would refuse
+        form = TableFormat(quoting="standard")
+        rows = read_table(path, Columns(("text",), ("predicted",)), separator, form)
         return list(rows.dataset["label"][:])
 
 

@@ -85,6 +85,13 @@ def test_nan_in_a_list_is_no_label_and_alone_the_list_is_missing(read: Read) -> 
     assert labels(rows) == [["1"], None, None, [], None]
 
 
+def test_a_label_that_cannot_be_seen_is_no_label(read: Read, write: Write) -> None:
+    rows = read(label=[["x", "\u200b"], ["\u200b", " "], ["y\u200b"]])
+    assert labels(rows) == [["x"], None, ["y\u200b"]]
+    csv = write("t.csv", "text,label\n" + "t,x;\u200b\nt,\u200b\nt,;\nt,\u200b;\nt, \n")
+    assert labels(read_table(csv, COLUMNS, ";")) == [["x"], None, [], [], None]
+
+
 def test_numbers_and_truth_values_have_one_spelling(read: Read) -> None:
     assert labels(read(label=[True, False])) == ["true", "false"]
     assert labels(read(label=[[True], [False, True]])) == [["true"], ["false", "true"]]
