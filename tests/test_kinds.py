@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.kinds import kind_of
+from tests.support.kinds import KINDS, kind_of
 from tests.support.skips import reason_counts
 
 
@@ -24,8 +24,9 @@ def test_marker_follows_from_fixtures_and_imports(
     assert kind_of(fixtures, names) == kind
 
 
-def test_browser_test_beside_a_server_keeps_its_marker() -> None:
-    assert kind_of(["server"], [], is_browser=True) == "browser"
+@pytest.mark.browser
+def test_a_marker_that_is_given_is_the_only_one(request: pytest.FixtureRequest) -> None:
+    assert [kind for kind in KINDS if request.node.get_closest_marker(kind)] == ["browser"]
 
 
 def test_this_test_is_marked_as_unit(request: pytest.FixtureRequest) -> None:

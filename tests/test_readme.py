@@ -21,6 +21,7 @@ def blocks(language: str) -> list[str]:
     return found
 
 
+@pytest.mark.training
 @pytest.mark.timeout(900)
 def test_bash_blocks_run_in_order(tmp_path: Path) -> None:
     """In an empty folder, with this environment in place of .venv, and a free port for 1337."""

@@ -1,6 +1,9 @@
 """Training the tiny BERT for real: it learns, repeats itself, resumes; checkpoints stand alone."""
 
 import math
+import os
+import subprocess
+import sys
 import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,6 +19,7 @@ from docsort.core.errors import BundleError, ConfigError
 from docsort.core.windows import DocumentWindows
 from docsort.data.targets import as_targets
 from docsort.report.metrics import document_metrics
+from lightning_modules import trainer
 from lightning_modules.callbacks import Speed
 from lightning_modules.checkpoints import read_weights, scorer_from_checkpoint
 from lightning_modules.classification import DocumentClassification
@@ -171,17 +175,22 @@ def test_checkpoints_ask_for_no_temporary_room(run: Run, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "precision"),
+    ("capabilities", "by_onednn", "precision"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, "bf16-mixed"),
-        ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx2": True}, "32-true"),
-        ({}, "32-true"),
+        ({"avx512_bf16": True, "amx_bf16": False}, True, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": True}, True, "bf16-mixed"),
+        ({"avx512_bf16": True, "amx_bf16": True}, False, "32-true"),
+        ({"avx512_bf16": False, "amx_bf16": False, "avx2": True}, True, "32-true"),
+        ({}, True, "32-true"),
     ],
 )
 def test_precision_by_what_the_processor_multiplies_in(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
+    monkeypatch: pytest.MonkeyPatch,
+    capabilities: dict[str, bool],
+    by_onednn: bool,
+    precision: str,
 ) -> None:
+    monkeypatch.setattr(trainer, "_onednn_uses_bf16", lambda: by_onednn)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for accelerator in ("cpu", "auto"):  # there is no GPU
@@ -210,6 +219,13 @@ def test_precision_by_what_the_gpus_multiply_in(
         assert with_precision(settings) == {**settings, "precision": precision}
     own = {"accelerator": "gpu", "precision": "bf16-mixed"}
     assert with_precision(own) == own
+
+
+def test_precision_where_onednn_is_limited_to_avx2_is_fp32() -> None:
+    script = "from lightning_modules.trainer import cpu_precision; print(cpu_precision())"
+    limited = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    said = subprocess.check_output([sys.executable, "-c", script], env=limited, text=True)
+    assert said == "32-true\n"
 
 
 def test_precision_where_torch_does_not_know_the_processor(

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 import pytest
 
+KINDS = ("unit", "training", "server", "browser", "container")
 CONTAINER_FIXTURES = {"engine_program"}
 SERVER_FIXTURES = {"disks", "nginx", "open_wall", "server"}
 # A module that imports one of these builds archives, or starts TorchServe or Nginx.
@@ -11,30 +12,26 @@ SERVER_NAMES = {"RunningServer", "build_archive", "find_nginx", "prepare", "star
 TRAINING_FIXTURES = {"made", "overrides", "run", "scripted", "trained"}
 
 
-def kind_of(fixtures: Collection[str], names: Collection[str], is_browser: bool = False) -> str:
+def kind_of(fixtures: Collection[str], names: Collection[str]) -> str:
     """The marker of a test.
 
     Args:
         fixtures: the names of all fixtures that the test needs, also by way of others.
         names: the global names of the test's module.
-        is_browser: whether the test has the marker ``browser`` already.
 
     Returns:
-        The first of container, browser, server and training that fits, otherwise unit.
+        The first of container, server and training that fits, otherwise unit.
     """
     if not CONTAINER_FIXTURES.isdisjoint(fixtures):
         return "container"
-    if is_browser:
-        return "browser"
     if not (SERVER_FIXTURES.isdisjoint(fixtures) and SERVER_NAMES.isdisjoint(names)):
         return "server"
     return "unit" if TRAINING_FIXTURES.isdisjoint(fixtures) else "training"
 
 
 def mark(items: list[pytest.Item]) -> None:
-    """Give each test its marker."""
+    """Give its marker to each test that has none of them, as those with ``browser`` have."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        names = vars(getattr(item, "module", None) or object)
-        is_browser = item.get_closest_marker("browser") is not None
-        item.add_marker(kind_of(fixtures, names, is_browser))
+        if not any(item.get_closest_marker(kind) for kind in KINDS):
+            names = vars(getattr(item, "module", None) or object)
+            item.add_marker(kind_of(getattr(item, "fixturenames", ()), names))
