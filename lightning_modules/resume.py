@@ -41,6 +41,14 @@ _FREE = frozenset(
     }
 )
 
+# Settings that came after runs were written: what those runs did without them.
+_BEFORE_THEY_EXISTED: Mapping[str, object] = {
+    "data.empty_label": "missing",
+    "data.header": True,
+    "data.quoting": "auto",
+    "data.unseen_labels": "refuse",
+}
+
 
 def checkpoint_to_resume(resume: str | None, folder: Path) -> Path | None:
     """The checkpoint that the setting ``resume`` means for a run in ``folder``; None: begin.
@@ -140,6 +148,7 @@ def length_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """``key=value`` of before, for each setting that is another one now."""
-    old, new = dict(flat_settings(before)), dict(flat_settings(now))
+    old = {**_BEFORE_THEY_EXISTED, **dict(flat_settings(before))} if before else {}
+    new = dict(flat_settings(now))
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name}={old.get(name)}" for name in names if name not in _FREE]
