@@ -19,7 +19,7 @@ SETTINGS = """
 data=csv data.train=train.csv data.test=test.csv data.name=toy data.val_share=0.2
 data.max_leak_share=0.05 model.optimizer.warmup_share=0.2 refit_up_to=0 model.pretrained=encoder
 model.sha256=null model.window=16 model.overlap=4 model.optimizer.lr=1e-2 data.batch_size=8
-trainer.max_epochs=1 hydra.run.dir=run resume=auto
+trainer.max_epochs=1 trainer.precision=32-true hydra.run.dir=run resume=auto
 """.split()  # noqa: SIM905
 
 
