@@ -36,7 +36,7 @@ test: setup
 	@scripts/system-packages chromium
 	$(BIN)/pytest
 
-test-fast: $(INSTALLED)  ## the tests that need neither a training nor a server, in two minutes
+test-fast: $(INSTALLED)  ## the tests that need neither a training nor a server
 	$(BIN)/pytest -m unit
 
 bench: setup  ## measurements beside other systems, into benchmarks/results
