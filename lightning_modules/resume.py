@@ -148,7 +148,7 @@ def length_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """``key=value`` of before, for each setting that is another one now."""
-    old = {**_BEFORE_THEY_EXISTED, **dict(flat_settings(before))} if before else {}
-    new = dict(flat_settings(now))
+    old = {**_BEFORE_THEY_EXISTED, **dict(flat_settings(before))}
+    new = {**_BEFORE_THEY_EXISTED, **dict(flat_settings(now))}
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     return [f"{name}={old.get(name)}" for name in names if name not in _FREE]

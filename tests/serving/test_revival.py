@@ -4,7 +4,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -119,7 +119,8 @@ def test_the_supervisor_looks(
     tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("docsort.serving.supervisor._FOLLOW_S", 0.01)
-    supervisor = Supervisor(SETTINGS, (), Programs("", None, tmp_path), print, lambda: None)
+    settings = replace(SETTINGS, store=tmp_path)
+    supervisor = Supervisor(settings, (), Programs("", None, tmp_path), print, lambda: None)
 
     class RenewedApi(FakeApi):
         def ready_workers(self, name: str, version: str) -> set[int]:
@@ -134,8 +135,8 @@ def test_the_supervisor_looks(
 
     api = RenewedApi()
     watch = watch_of(api, tmp_path)
-    front = ExternalFront(SETTINGS, watch.run_dir)
-    rollout = Rollout(SETTINGS, watch.run_dir, front, (), print)
+    front = ExternalFront(settings, watch.run_dir)
+    rollout = Rollout(settings, watch.run_dir, front, (), print)
     session = Session(supervisor, watch.run_dir, front, rollout)
     with ThreadPoolExecutor(1) as looker, pytest.raises(StopRequested):
         session._follow(watch, looker)

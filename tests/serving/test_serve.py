@@ -298,7 +298,7 @@ def test_headers_of_the_client_do_not_reach_torchserve(server: RunningServer) ->
         ("Authorization", "Bearer wrong"),
         (b"X-Bytes", b"\xff\xfe"),
     ]
-    url = f"{server.url}/predictions/tiny?body=x&model_name=y"
+    url = f"{server.url}/predictions/tiny"
     answer = httpx.post(url, content="a bank", headers=headers)  # type: ignore[arg-type]
     assert answer.status_code == 200
     assert answer.json()["receipt"]["tokens"] == 2

@@ -168,7 +168,8 @@ def test_a_worker_that_fails_on_everything_is_replaced(store: Path, tmp_path: Pa
         assert httpx.post(url, content="a", headers=PLAIN).status_code == 200
         assert httpx.post(url, content="a " * 33, headers=PLAIN).status_code == 500
         deadline = time.monotonic() + 240
-        while httpx.post(url, content="a", headers=PLAIN).status_code != 200:
+        # a request may wait in the queue until the new worker has loaded
+        while httpx.post(url, content="a", headers=PLAIN, timeout=240).status_code != 200:
             assert time.monotonic() < deadline
         server.wait_until_ready()
         assert "fails on everything" in (server.run_dir / "torchserve.log").read_text()
