@@ -41,7 +41,7 @@ _FREE = frozenset(
     }
 )
 
-# Settings that came after runs were written: what those runs did without them.
+# Settings that are newer than some recorded runs, with the values that those runs had in effect.
 _BEFORE_THEY_EXISTED: Mapping[str, object] = {
     "data.empty_label": "missing",
     "data.header": True,
